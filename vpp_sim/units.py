@@ -1,0 +1,35 @@
+"""Factors that are not 1: units a user may declare, and what one of them is in the unit used inside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MINUTES_PER_HOUR: Final = 60
+SECONDS_PER_HOUR: Final = 3600
+HOURS_PER_DAY: Final = 24
+HOURS_PER_YEAR: Final = 8760.0
+KWH_PER_MWH: Final = 1000.0
+KG_PER_TONNE: Final = 1000.0
+KELVIN_OFFSET: Final = 273.15
+PA_PER_KPA: Final = 1000.0
+
+#: How many of the inside unit one declared unit is, by quantity. The inside unit has the factor 1.
+FACTORS: Final[dict[str, dict[str, float]]] = {
+    "power": {"kW": 1.0, "W": 1e-3, "MW": 1e3, "GW": 1e6},
+    "energy": {
+        "kWh": 1.0,
+        "Wh": 1e-3,
+        "MWh": 1e3,
+        "GWh": 1e6,
+        "J": 1 / 3.6e6,
+        "kJ": 1 / 3.6e3,
+        "MJ": 1 / 3.6,
+        "GJ": 1e3 / 3.6,
+    },
+    "price": {"per_kwh": 1.0, "per_mwh": 1e-3},
+    "emission_factor": {"kg_per_kwh": 1.0, "g_per_kwh": 1e-3, "kg_per_mwh": 1e-3, "t_per_mwh": 1.0},
+    "irradiance": {"W/m2": 1.0, "kW/m2": 1e3},
+    "temperature": {"degC": 1.0},
+    "fraction": {"fraction": 1.0, "percent": 1e-2},
+    "yield": {"kW/kWp": 1.0, "W/kWp": 1e-3},
+}
