@@ -84,7 +84,7 @@ class TimeGrid:
     def month(self) -> NDArray[np.int64]:
         """Billing month (calendar month) of every step counted from the first, (num_steps,), from 0."""
         months = np.asarray(self.local.year * 12 + self.local.month, dtype=np.int64)
-        return np.subtract(months, months[0])
+        return np.asarray(months - months[0], dtype=np.int64)
 
     @property
     def num_months(self) -> int:

@@ -1,0 +1,125 @@
+"""HiGHS through highspy: arrays are handed over whole, duals and basis come back, a basis may be given to start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vpp_sim.lp.program import LinearProgram
+from vpp_sim.lp.solution import Basis, Solution, SolveOptions, SolveStatus
+
+ALGORITHMS = ("choose", "simplex", "ipm", "pdlp", "ipm_without_crossover")
+
+
+class HighsSolver:
+    """Backend `highs`; `options.algorithm` is one of ALGORITHMS."""
+
+    name = "highs"
+
+    def solve(self, program: LinearProgram, options: SolveOptions) -> Solution:
+        """Solve one program; see `Solver.solve`."""
+        import highspy
+
+        highs = highspy.Highs()
+        highs.setOptionValue("output_flag", options.verbose)
+        algorithm = options.algorithm or "choose"
+        if algorithm not in ALGORITHMS:
+            raise ValueError(f"unknown algorithm {algorithm!r} for HiGHS; one of {', '.join(ALGORITHMS)}")
+        if algorithm == "ipm_without_crossover":
+            highs.setOptionValue("solver", "ipm")
+            highs.setOptionValue("run_crossover", "off")
+        else:
+            highs.setOptionValue("solver", algorithm)
+        if options.time_limit_seconds is not None:
+            highs.setOptionValue("time_limit", float(options.time_limit_seconds))
+        if options.tolerance is not None:
+            highs.setOptionValue("primal_feasibility_tolerance", options.tolerance)
+            highs.setOptionValue("dual_feasibility_tolerance", options.tolerance)
+            highs.setOptionValue("ipm_optimality_tolerance", options.tolerance)
+        if options.threads is not None:
+            highs.setOptionValue("threads", options.threads)
+        pass_program(highs, program)
+        warm_start = options.warm_start
+        if warm_start is not None and warm_start.basis is not None:
+            set_basis(highs, warm_start.basis)
+        highs.run()
+        return read_solution(highs, program, algorithm, keep_basis=options.keep_basis)
+
+
+def pass_program(highs: Any, program: LinearProgram) -> None:
+    """Hand the arrays of a program to a Highs object, with infinities as HiGHS writes them (they are the same)."""
+    import highspy
+
+    matrix = program.matrix
+    status = highs.passModel(
+        program.num_columns,
+        program.num_rows,
+        int(matrix.nnz),
+        int(highspy.MatrixFormat.kColwise),
+        int(highspy.ObjSense.kMinimize),
+        program.cost_offset,
+        np.ascontiguousarray(program.cost),
+        np.ascontiguousarray(program.lower),
+        np.ascontiguousarray(program.upper),
+        np.ascontiguousarray(program.row_lower),
+        np.ascontiguousarray(program.row_upper),
+        matrix.indptr,
+        matrix.indices,
+        matrix.data,
+        np.zeros(program.num_columns, dtype=np.int32),
+    )
+    if status == highspy.HighsStatus.kError:
+        raise ValueError("HiGHS refuses the program: a bound is NaN, or a lower bound is +inf or an upper one -inf")
+
+
+def set_basis(highs: Any, basis: Basis) -> None:
+    """Start the next run from a basis of a program of the same shape."""
+    import highspy
+
+    kinds = list(highspy.HighsBasisStatus.__members__.values())
+    by_number = {int(kind): kind for kind in kinds}
+    start = highspy.HighsBasis()
+    start.col_status = [by_number[int(code)] for code in basis.columns]
+    start.row_status = [by_number[int(code)] for code in basis.rows]
+    highs.setBasis(start)
+
+
+def read_solution(highs: Any, program: LinearProgram, algorithm: str, *, keep_basis: bool) -> Solution:
+    """Status, point, duals and, where asked for, the basis of a Highs object after a run."""
+    import highspy
+
+    kind = highspy.HighsModelStatus
+    model_status = highs.getModelStatus()
+    status = {
+        kind.kOptimal: SolveStatus.OPTIMAL,
+        kind.kInfeasible: SolveStatus.INFEASIBLE,
+        kind.kUnbounded: SolveStatus.UNBOUNDED,
+        kind.kUnboundedOrInfeasible: SolveStatus.INFEASIBLE_OR_UNBOUNDED,
+        kind.kTimeLimit: SolveStatus.TIME_LIMIT,
+        kind.kIterationLimit: SolveStatus.ITERATION_LIMIT,
+        kind.kModelEmpty: SolveStatus.OPTIMAL,
+        kind.kUnknown: SolveStatus.INACCURATE,
+    }.get(model_status, SolveStatus.ERROR)
+    info = highs.getInfo()
+    iterations = max(info.simplex_iteration_count, 0) + max(info.ipm_iteration_count, 0)
+    common = {
+        "solver": "highs",
+        "solver_version": str(highs.version()),
+        "algorithm": algorithm,
+        "iterations": iterations,
+        "message": highs.modelStatusToString(model_status),
+    }
+    if status is not SolveStatus.OPTIMAL:
+        return Solution(status=status, **common)
+    found = highs.getSolution()
+    primal = np.array(found.col_value, dtype=np.float64)
+    row_dual = np.array(found.row_dual, dtype=np.float64) if found.dual_valid else None
+    basis = None
+    last = highs.getBasis() if keep_basis else None
+    if last is not None and last.valid:
+        columns = np.fromiter((int(code) for code in last.col_status), dtype=np.int8, count=program.num_columns)
+        rows = np.fromiter((int(code) for code in last.row_status), dtype=np.int8, count=program.num_rows)
+        basis = Basis(columns, rows)
+    objective = float(program.cost @ primal) + program.cost_offset
+    return Solution(status=status, primal=primal, row_dual=row_dual, objective=objective, basis=basis, **common)
