@@ -1,0 +1,393 @@
+"""The contract of a component, the block it writes into, and the one sign rule.
+
+**Sign rule.** Every variable is >= 0 and its name gives the direction. The only signed quantity is net power, positive
+*into the bus*: `inject(variable, +1)` is supply, `inject(variable, -1)` is use. The bus of a site balances in each step:
+
+    sum over components of (sign * power_kw) = 0
+
+**Contract.** A component is one frozen model in one file. It reads what it needs from outside in `inputs`, writes its
+variables, rows and costs in `add_to`, and explains itself afterwards: `outputs` (derived series), `flows` (what the energy
+ledger needs), `costs` (money that is on no bill), `kpis`, and `replay` (its physics again, from the arrays alone, in code
+that shares nothing with `add_to`). Nobody else asks what kind a component is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.lp.builder import GlobalVariable, ProgramBuilder, StepVariable, Term
+from vpp_sim.time_grid import TimeGrid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vpp_sim.tariffs import Tariff
+    from vpp_sim.weather import Site, Weather
+
+FloatArray = NDArray[np.float64]
+
+#: Relative accuracy that every replayed equation must meet (model.md, section 6).
+REPLAY_TOLERANCE = 1e-6
+
+
+class FreeSize(StrictModel):
+    """A capacity that the optimiser chooses, with its cost: `{min: 0, max: 20000, cost_per_unit: 950}`."""
+
+    min: float = quantity("smallest size that may be chosen", unit="unit of the field", default=0.0, ge=0)
+    max: float = quantity("largest size that may be chosen", unit="unit of the field", ge=0)
+    cost_per_unit: float = quantity("investment per unit of size", unit="currency/unit", ge=0)
+    lifetime_years: float = quantity("years until it must be bought again", unit="a", default=15.0, gt=0)
+    om_per_unit_year: float = quantity("operation and maintenance", unit="currency/unit/a", default=0.0, ge=0)
+
+    def annual_cost_per_unit(self, discount_rate: float) -> float:
+        """Annuity of the investment plus O&M [currency per unit and year].
+
+        Capital recovery factor r / (1 - (1 + r)^-n), which is 1/n at r = 0.
+
+        >>> size = FreeSize(max=1, cost_per_unit=1000, lifetime_years=10)
+        >>> round(size.annual_cost_per_unit(0.06), 4), size.annual_cost_per_unit(0.0)
+        (135.868, 100.0)
+        """
+        n = self.lifetime_years
+        recovery = 1 / n if discount_rate == 0 else discount_rate / (1 - (1 + discount_rate) ** -n)
+        return self.cost_per_unit * recovery + self.om_per_unit_year
+
+
+#: A capacity: a number, or a FreeSize for the optimiser to choose.
+Capacity = float | FreeSize
+
+
+@dataclass(frozen=True)
+class Context:
+    """The outside as a component sees it: the time axis, the place, the weather (read when first asked for), prices."""
+
+    grid: TimeGrid
+    site: Site
+    tariff: Tariff
+    base_dir: Path
+    read_weather: Callable[[], Weather]
+
+    @property
+    def weather(self) -> Weather:
+        """The weather of the horizon; read once."""
+        return self.read_weather()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a component read from outside: series (num_steps,) named `quantity_unit`, tables, and remarks on them."""
+
+    series: Mapping[str, FloatArray] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Values:
+    """One component's own slice of a result: its inputs, its variables by quantity, its sizes and tables."""
+
+    grid: TimeGrid
+    series: Mapping[str, FloatArray]
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    globals_: Mapping[str, FloatArray] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def __getitem__(self, quantity_name: str) -> FloatArray:
+        return self.series[quantity_name]
+
+    def size(self, quantity_name: str, capacity: Capacity) -> float:
+        """The number of a capacity: as given, or as the optimiser chose it."""
+        return self.sizes[quantity_name] if isinstance(capacity, FreeSize) else float(capacity)
+
+    def energy_kwh(self, quantity_name: str) -> float:
+        """Sum of a power series over the horizon [kWh]."""
+        return float(self.series[quantity_name].sum()) * self.grid.step_hours
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A number with its unit and definition.
+
+    `combine` says what the site's figure is when several components report the same id: their `sum`, the `max`, or
+    the `ratio` of the summed numerators and denominators.
+    """
+
+    value: float
+    unit: str
+    definition: str
+    combine: Literal["sum", "max", "ratio"] = "sum"
+    numerator: float = 0.0
+    denominator: float = 0.0
+
+    @classmethod
+    def ratio(cls, numerator: float, denominator: float, unit: str, definition: str) -> Kpi:
+        """A ratio of sums; 0 where the denominator is 0."""
+        value = numerator / denominator if denominator else 0.0
+        return cls(value, unit, definition, "ratio", numerator, denominator)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One statement that was verified: its name, the worst relative deviation, and whether that is small enough."""
+
+    name: str
+    worst: float
+    tolerance: float = REPLAY_TOLERANCE
+    detail: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the deviation is a number within the tolerance."""
+        return bool(self.worst <= self.tolerance)
+
+
+def equation_check(name: str, left: FloatArray, right: FloatArray, scale: float) -> Check:
+    """`left == right` everywhere, relative to `scale` (at least 1)."""
+    deviation = np.abs(np.asarray(left) - np.asarray(right))
+    return _worst(name, deviation, scale)
+
+
+def limit_check(
+    name: str, values: FloatArray, lower: FloatArray | float, upper: FloatArray | float, scale: float
+) -> Check:
+    """`lower <= values <= upper` everywhere, relative to `scale` (at least 1)."""
+    return _worst(name, np.maximum(np.maximum(lower - values, values - upper), 0.0), scale)
+
+
+def _worst(name: str, deviation: FloatArray, scale: float) -> Check:
+    flat = np.atleast_1d(deviation)
+    if flat.size == 0:
+        return Check(name, 0.0)
+    position = int(np.argmax(np.where(np.isnan(flat), np.inf, flat)))
+    return Check(name, float(flat[position]) / max(scale, 1.0), detail=f"worst at step {position}")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store for the energy ledger, all (num_steps,): bus powers, energy that reaches the cells, end-of-step energy."""
+
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    inflow_kwh: FloatArray
+    stored_kwh: FloatArray
+    initial_kwh: float
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What a component supplies to and takes from the bus, by role, for the energy ledger; arrays (num_steps,)."""
+
+    renewable_kw: FloatArray | None = None
+    renewable_available_kw: FloatArray | None = None
+    other_supply_kw: FloatArray | None = None
+    use_kw: FloatArray | None = None
+    store: Store | None = None
+    import_kw: FloatArray | None = None
+    export_kw: FloatArray | None = None
+    #: Per imported kWh: `location`, `market`, `park` in kg CO2, and `clean_share`; only where there is import.
+    import_factors: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+class Bus:
+    """Collects what the blocks of one site push: injections, fixed uses, and limits that span components."""
+
+    def __init__(self, builder: ProgramBuilder, grid: TimeGrid, discount_rate: float) -> None:
+        self.builder = builder
+        self.grid = grid
+        self.discount_rate = discount_rate
+        self._balance: list[Term] = []
+        self._fixed_use_kw = np.zeros(grid.num_steps)
+        self._roles: dict[str, list[StepVariable]] = {}
+        self._export_of_stored_energy_forbidden = False
+
+    def inject(self, variable: StepVariable, sign: int, role: str | None) -> None:
+        """Enter a power into the balance, positive into the bus."""
+        self._balance.append((variable, float(sign)))
+        if role is not None:
+            self._roles.setdefault(role, []).append(variable)
+
+    def use(self, power_kw: FloatArray | float) -> None:
+        """Enter a fixed use into the balance."""
+        self._fixed_use_kw = self._fixed_use_kw + power_kw
+
+    def forbid_export_of_stored_energy(self) -> None:
+        """Export may not exceed the renewable generation of its step."""
+        self._export_of_stored_energy_forbidden = True
+
+    def close(self) -> None:
+        """Write the balance and the limits that span components."""
+        self.builder.constrain("bus.balance_kw", self._balance, equals=self._fixed_use_kw)
+        renewable: list[Term] = [(variable, -1.0) for variable in self._roles.get("renewable", [])]
+        onsite_charge: list[Term] = [(variable, 1.0) for variable in self._roles.get("onsite_charge", [])]
+        if onsite_charge:
+            self.builder.constrain("bus.onsite_charge_kw", [*onsite_charge, *renewable], upper=0.0)
+        export: list[Term] = [(variable, 1.0) for variable in self._roles.get("export", [])]
+        if self._export_of_stored_energy_forbidden and export:
+            self.builder.constrain("bus.renewable_export_kw", [*export, *renewable], upper=0.0)
+
+
+class Block:
+    """One component's place in the program: everything it adds is named `component.quantity_unit`."""
+
+    def __init__(self, name: str, bus: Bus, context: Context, inputs: Inputs) -> None:
+        self.name = name
+        self.grid = bus.grid
+        self.context = context
+        self.inputs = inputs
+        self._bus = bus
+        self._builder = bus.builder
+
+    def variables(
+        self, quantity_name: str, *, lower: object = 0.0, upper: object = np.inf, cost_per_kwh: object = 0.0
+    ) -> StepVariable:
+        """A power per step [kW] (or a state [kWh], then without cost) with bounds, and a cost per kWh of it."""
+        cost = np.asarray(cost_per_kwh, dtype=np.float64) * self.grid.step_hours
+        return self._builder.variables(f"{self.name}.{quantity_name}", lower=lower, upper=upper, cost=cost)
+
+    def global_variables(
+        self, quantity_name: str, count: int = 1, *, lower: object = 0.0, upper: object = np.inf, cost: object = 0.0
+    ) -> GlobalVariable:
+        """Variables that belong to no step; the cost is per unit over the horizon."""
+        return self._builder.global_variables(
+            f"{self.name}.{quantity_name}", count, lower=lower, upper=upper, cost=cost
+        )
+
+    def constrain(self, label: str, terms: list[Term], **bounds: object) -> None:
+        """One row per step; `lower`, `upper` or `equals`."""
+        self._builder.constrain(f"{self.name}.{label}", terms, **bounds)
+
+    def constrain_total(self, label: str, terms: list[Term], **bounds: float) -> None:
+        """One row over all steps; `lower`, `upper` or `equals`."""
+        self._builder.constrain_total(f"{self.name}.{label}", terms, **bounds)
+
+    def capacity(self, quantity_name: str, value: Capacity) -> float | GlobalVariable:
+        """A capacity as a number, or as a variable `component.quantity_size` that pays its annuity for the horizon."""
+        if not isinstance(value, FreeSize):
+            return float(value)
+        cost = value.annual_cost_per_unit(self._bus.discount_rate) * self.grid.years
+        return self.global_variables(f"{quantity_name}_size", lower=value.min, upper=value.max, cost=cost)
+
+    def bounded(
+        self,
+        quantity_name: str,
+        capacity: float | GlobalVariable,
+        share: FloatArray | float = 1.0,
+        *,
+        cost_per_kwh: object = 0.0,
+    ) -> StepVariable:
+        """A power of at most `share * capacity`: a bound where the capacity is a number, else a row."""
+        if not isinstance(capacity, GlobalVariable):
+            return self.variables(quantity_name, upper=np.asarray(share) * capacity, cost_per_kwh=cost_per_kwh)
+        variable = self.variables(quantity_name, cost_per_kwh=cost_per_kwh)
+        self.constrain(f"{quantity_name}_limit", [(variable, 1.0), (capacity, -share)], upper=0.0)
+        return variable
+
+    def inject(self, variable: StepVariable, sign: int, role: str | None = None) -> None:
+        """Enter a power into the bus balance, positive into the bus.
+
+        Roles that other components' limits refer to: `renewable`, `export`, `onsite_charge`.
+        """
+        self._bus.inject(variable, sign, role)
+
+    def use(self, power_kw: FloatArray | float) -> None:
+        """Enter a fixed use of power into the bus balance."""
+        self._bus.use(power_kw)
+
+    def add_cost(self, amount: float) -> None:
+        """A cost that no decision changes."""
+        self._builder.cost_offset += amount
+
+    def forbid_export_of_stored_energy(self) -> None:
+        """Export may not exceed the renewable generation of its step."""
+        self._bus.forbid_export_of_stored_energy()
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What happened to a plan when it was handed back to what it stands for (sessions, jobs).
+
+    `pinned` holds variables by quantity that must be re-solved at these values, `freed` variables whose bounds no longer
+    apply; both empty where the plan can be carried out as it is. `tables` go into the result.
+    """
+
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    pinned: Mapping[str, FloatArray] = field(default_factory=dict)
+    freed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Component(StrictModel, ABC):
+    """What every component is and can; see the module's docstring. Subclasses declare `kind` as a Literal."""
+
+    #: How the component is drawn and listed.
+    label: ClassVar[str]
+    colour: ClassVar[str]
+    #: Whether a site must have exactly one of this kind.
+    exactly_one: ClassVar[bool] = False
+
+    @property
+    def kind_name(self) -> str:
+        """The word of this kind in a scenario file."""
+        return str(getattr(self, "kind"))  # noqa: B009  (declared by each subclass as its own Literal)
+
+    def files(self, base_dir: Path) -> tuple[Path, ...]:
+        """Files that `inputs` will read; they are checked for existence and hashed."""
+        return ()
+
+    def inputs(self, context: Context) -> Inputs:
+        """Everything from outside, on the time axis. Raises InputError with every fault found."""
+        return Inputs()
+
+    @abstractmethod
+    def add_to(self, block: Block) -> None:
+        """Write variables, rows, costs and injections."""
+
+    @abstractmethod
+    def uncontrolled(self) -> Self:
+        """The same component without its flexibility."""
+
+    def fixed_at(self, sizes: Mapping[str, float]) -> Self:
+        """The same component with every FreeSize replaced by the size chosen."""
+        return self.model_copy(update={name: value for name, value in sizes.items() if name in type(self).model_fields})
+
+    def free_sizes(self) -> dict[str, FreeSize]:
+        """The capacities that the optimiser chooses, by field name."""
+        pairs = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name: value for name, value in pairs if isinstance(value, FreeSize)}
+
+    def settle(self, values: Values) -> Settlement:
+        """Hand the plan back to what it stands for."""
+        return Settlement()
+
+    def outputs(self, values: Values) -> dict[str, FloatArray]:
+        """Series that follow from inputs and variables, by `quantity_unit`."""
+        return {}
+
+    @abstractmethod
+    def flows(self, values: Values) -> Flows:
+        """What was supplied to and taken from the bus, for the ledger."""
+
+    def costs(self, values: Values) -> dict[str, float]:
+        """Money in the objective that is on no bill, by KPI id (`wear_cost`, `penalty_cost`)."""
+        return {}
+
+    def kpis(self, values: Values) -> dict[str, Kpi]:
+        """What nobody else could compute."""
+        return {}
+
+    @abstractmethod
+    def replay(self, values: Values) -> list[Check]:
+        """The physics once more from the arrays alone."""
+
+
+def as_arrays(series: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """Series as float64 arrays."""
+    return {name: np.asarray(values, dtype=np.float64) for name, values in series.items()}

@@ -1,0 +1,193 @@
+"""Battery storage behind one inverter.
+
+Equations of a step of dt hours (c = charge_kw, d = discharge_kw at the bus, e = energy_kwh at the end of the step):
+
+    e[t] = (1 - self_discharge_per_hour * dt) e[t-1] + dt (charge_efficiency c[t] - d[t] / discharge_efficiency)
+    c <= P,   d <= P,   soc_min E <= e <= soc_max E
+
+Closure: `cyclic` ends where it began and the optimiser chooses where (a free size always closes so); `fixed` starts and
+ends at given states. Wear costs money per kWh discharged at the bus.
+
+Valid for energies and powers at which the efficiencies are constant; losses of standby are in the self-discharge.
+Source of the structure: Pozo, Contreras, Sauma (2014), doi:10.1016/j.ijepes.2014.05.020, eqs. (1)-(4); default
+efficiencies 0.933 each way give the 0.87 AC round trip of 2025 tenders (assumption D).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import model_validator
+
+from vpp_sim.components.base import (
+    Block,
+    Capacity,
+    Check,
+    Component,
+    FloatArray,
+    Flows,
+    FreeSize,
+    Kpi,
+    Store,
+    Values,
+    equation_check,
+    limit_check,
+)
+from vpp_sim.fields import quantity
+from vpp_sim.lp.builder import GlobalVariable, Term
+
+
+class Battery(Component):
+    """Parameters of a battery."""
+
+    label: ClassVar[str] = "battery"
+    colour: ClassVar[str] = "#CC79A7"
+
+    kind: Literal["battery"] = quantity("kind of component")
+    power_kw: Capacity = quantity("largest charge or discharge power at the bus", unit="kW", ge=0)
+    energy_kwh: Capacity = quantity("energy between empty and full cells", unit="kWh", ge=0)
+    charge_efficiency: float = quantity("energy to the cells per energy from the bus", default=0.933, gt=0, le=1)
+    discharge_efficiency: float = quantity("energy to the bus per energy from the cells", default=0.933, gt=0, le=1)
+    soc_min: float = quantity("lowest state of charge", default=0.1, ge=0, le=1)
+    soc_max: float = quantity("highest state of charge", default=0.9, ge=0, le=1)
+    self_discharge_per_hour: float = quantity("stored energy lost per hour", unit="1/h", default=0.0, ge=0, le=0.1)
+    wear_cost_per_kwh: float = quantity("wear per kWh discharged", unit="currency/kWh", default=0.0, ge=0)
+    closure: Literal["cyclic", "fixed"] = quantity(
+        "how the horizon ends: where it began, or at soc_end", default="cyclic"
+    )
+    soc_start: float = quantity("state of charge at the start with closure fixed", default=0.5, ge=0, le=1)
+    soc_end: float = quantity("state of charge at the end with closure fixed", default=0.5, ge=0, le=1)
+    max_c_rate: float | None = quantity("largest power per energy", unit="kW/kWh", default=None, gt=0)
+    charge_from: Literal["any", "onsite"] = quantity("charge from anything, or from renewables on site", default="any")
+    export: Literal["allowed", "forbidden"] = quantity("whether stored energy may leave the site", default="allowed")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.soc_min > self.soc_max:
+            raise ValueError(f"soc_min: must be at most soc_max ({self.soc_max:g}), got {self.soc_min:g}")
+        if self.closure == "fixed":
+            if isinstance(self.energy_kwh, FreeSize):
+                raise ValueError("closure: a battery of free size closes cyclic; fixed states need a given energy_kwh")
+            for name in ("soc_start", "soc_end"):
+                if not self.soc_min <= getattr(self, name) <= self.soc_max:
+                    raise ValueError(f"{name}: must lie between soc_min and soc_max, got {getattr(self, name):g}")
+        power, energy = self.power_kw, self.energy_kwh
+        if self.max_c_rate is not None and not isinstance(power, FreeSize) and not isinstance(energy, FreeSize):
+            if power > self.max_c_rate * energy * (1 + 1e-12):
+                limit = self.max_c_rate * energy
+                raise ValueError(f"power_kw: must be at most max_c_rate x energy_kwh = {limit:g} kW, got {power:g}")
+        return self
+
+    def retention(self, step_hours: float) -> float:
+        """Share of the stored energy that is left after a step."""
+        return 1.0 - self.self_discharge_per_hour * step_hours
+
+    def add_to(self, block: Block) -> None:
+        """Charge, discharge, energy, their limits, the dynamics and the closure."""
+        dt, steps = block.grid.step_hours, block.grid.num_steps
+        power, energy = block.capacity("power_kw", self.power_kw), block.capacity("energy_kwh", self.energy_kwh)
+        charge = block.bounded("charge_kw", power)
+        discharge = block.bounded("discharge_kw", power, cost_per_kwh=self.wear_cost_per_kwh)
+        if isinstance(energy, GlobalVariable):
+            state = block.variables("energy_kwh")
+            block.constrain("energy_upper_kwh", [(state, 1.0), (energy, -self.soc_max)], upper=0.0)
+            block.constrain("energy_lower_kwh", [(state, 1.0), (energy, -self.soc_min)], lower=0.0)
+        else:
+            state = block.variables("energy_kwh", lower=self.soc_min * energy, upper=self.soc_max * energy)
+        self._limit_c_rate(block, power, energy)
+
+        keep = self.retention(dt)
+        dynamics: list[Term] = [
+            (state, 1.0),
+            (state.previous, -keep),
+            (charge, -dt * self.charge_efficiency),
+            (discharge, dt / self.discharge_efficiency),
+        ]
+        at_start, at_end = np.zeros(steps), np.zeros(steps)
+        at_start[0] = at_end[-1] = 1.0
+        if self.closure == "fixed" and not isinstance(energy, GlobalVariable):
+            block.constrain("dynamics_kwh", dynamics, equals=at_start * keep * self.soc_start * energy)
+            block.constrain_total("closure_kwh", [(state, at_end)], equals=self.soc_end * energy)
+        else:
+            initial = block.global_variables("initial_energy_kwh")
+            block.constrain("dynamics_kwh", [*dynamics, (initial, -at_start * keep)], equals=0.0)
+            block.constrain_total("closure_kwh", [(state, at_end), (initial, -1.0)], equals=0.0)
+
+        block.inject(discharge, +1)
+        block.inject(charge, -1, role="onsite_charge" if self.charge_from == "onsite" else None)
+        if self.export == "forbidden":
+            block.forbid_export_of_stored_energy()
+
+    def _limit_c_rate(self, block: Block, power: float | GlobalVariable, energy: float | GlobalVariable) -> None:
+        if self.max_c_rate is None:
+            return
+        free: list[Term] = []
+        fixed = 0.0
+        for capacity, factor in ((power, 1.0), (energy, -self.max_c_rate)):
+            if isinstance(capacity, GlobalVariable):
+                free.append((capacity, factor))
+            else:
+                fixed += factor * capacity
+        if free:
+            block.constrain_total("c_rate_kw", free, upper=-fixed)
+
+    def uncontrolled(self) -> Self:
+        """An idle battery: none at all."""
+        return self.model_copy(update={"power_kw": 0.0, "energy_kwh": 0.0, "closure": "cyclic", "max_c_rate": None})
+
+    def _initial_kwh(self, values: Values) -> float:
+        if "initial_energy_kwh" in values.globals_:
+            return float(values.globals_["initial_energy_kwh"][0])
+        return self.soc_start * values.size("energy_kwh", self.energy_kwh)
+
+    def flows(self, values: Values) -> Flows:
+        """A store."""
+        charge = values["charge_kw"]
+        inflow = charge * self.charge_efficiency * values.grid.step_hours
+        store = Store(charge, values["discharge_kw"], inflow, values["energy_kwh"], self._initial_kwh(values))
+        return Flows(store=store)
+
+    def costs(self, values: Values) -> dict[str, float]:
+        """Wear."""
+        return {"wear_cost": self.wear_cost_per_kwh * values.energy_kwh("discharge_kw")}
+
+    def kpis(self, values: Values) -> dict[str, Kpi]:
+        """Cycles, throughput, and steps with charge and discharge at once."""
+        discharged = values.energy_kwh("discharge_kw") / self.discharge_efficiency
+        usable = (self.soc_max - self.soc_min) * values.size("energy_kwh", self.energy_kwh)
+        both = simultaneous_steps(values["charge_kw"], values["discharge_kw"], values.size("power_kw", self.power_kw))
+        return {
+            "equivalent_full_cycles": Kpi.ratio(
+                discharged,
+                usable,
+                "-",
+                "energy discharged at the cells / usable energy (soc_max - soc_min) x energy_kwh",
+            ),
+            "battery_throughput_kwh": Kpi(values.energy_kwh("discharge_kw"), "kWh", "energy discharged at the bus"),
+            "simultaneous_charge_discharge_steps": Kpi(
+                float(both), "steps", "steps with charge and discharge both above 1e-6 of the power"
+            ),
+        }
+
+    def replay(self, values: Values) -> list[Check]:
+        """Dynamics, limits and closure from the arrays."""
+        power, energy = values.size("power_kw", self.power_kw), values.size("energy_kwh", self.energy_kwh)
+        state, charge, discharge = values["energy_kwh"], values["charge_kw"], values["discharge_kw"]
+        initial = self._initial_kwh(values)
+        before = np.concatenate([[initial], state[:-1]])
+        stored = values.grid.step_hours * (charge * self.charge_efficiency - discharge / self.discharge_efficiency)
+        lost = before * self.self_discharge_per_hour * values.grid.step_hours
+        end = self.soc_end * energy if self.closure == "fixed" else initial
+        return [
+            equation_check("dynamics", state - before, stored - lost, energy),
+            limit_check("charge within power", charge, 0.0, power, power),
+            limit_check("discharge within power", discharge, 0.0, power, power),
+            limit_check("state of charge within limits", state, self.soc_min * energy, self.soc_max * energy, energy),
+            equation_check("closure", state[-1:], np.array([end]), energy),
+        ]
+
+
+def simultaneous_steps(charge_kw: FloatArray, discharge_kw: FloatArray, power_kw: float) -> int:
+    """Number of steps in which both directions exceed 1e-6 of the power (at least 1e-6 kW)."""
+    return int(np.count_nonzero(np.minimum(charge_kw, discharge_kw) > 1e-6 * max(power_kw, 1.0)))
