@@ -1,14 +1,15 @@
 """The contract of a component, the block it writes into, and the one sign rule.
 
-**Sign rule.** Every variable is >= 0 and its name gives the direction. The only signed quantity is net power, positive
-*into the bus*: `inject(variable, +1)` is supply, `inject(variable, -1)` is use. The bus of a site balances in each step:
+**Sign rule.** Every variable is >= 0 and its name gives the direction. The only signed quantity is net power,
+positive *into the bus*: `inject(variable, +1)` is supply, `inject(variable, -1)` is use. The bus of a site balances
+in each step:
 
     sum over components of (sign * power_kw) = 0
 
 **Contract.** A component is one frozen model in one file. It reads what it needs from outside in `inputs`, writes its
-variables, rows and costs in `add_to`, and explains itself afterwards: `outputs` (derived series), `flows` (what the energy
-ledger needs), `costs` (money that is on no bill), `kpis`, and `replay` (its physics again, from the arrays alone, in code
-that shares nothing with `add_to`). Nobody else asks what kind a component is.
+variables, rows and costs in `add_to`, and explains itself afterwards: `outputs` (derived series), `flows` (what the
+energy ledger needs), `costs` (money that is on no bill), `kpis`, and `replay` (its physics again, from the arrays
+alone, in code that shares nothing with `add_to`). Nobody else asks what kind a component is.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ def _worst(name: str, deviation: FloatArray, scale: float) -> Check:
 
 @dataclass(frozen=True)
 class Store:
-    """A store for the energy ledger, all (num_steps,): bus powers, energy that reaches the cells, end-of-step energy."""
+    """A store for the energy ledger, all (num_steps,): bus powers, energy into the cells, end-of-step energy."""
 
     charge_kw: FloatArray
     discharge_kw: FloatArray
@@ -314,8 +315,8 @@ class Block:
 class Settlement:
     """What happened to a plan when it was handed back to what it stands for (sessions, jobs).
 
-    `pinned` holds variables by quantity that must be re-solved at these values, `freed` variables whose bounds no longer
-    apply; both empty where the plan can be carried out as it is. `tables` go into the result.
+    `pinned` holds variables by quantity that must be re-solved at these values, `freed` variables whose bounds no
+    longer apply; both empty where the plan can be carried out as it is. `tables` go into the result.
     """
 
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)

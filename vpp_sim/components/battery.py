@@ -73,10 +73,11 @@ class Battery(Component):
                 if not self.soc_min <= getattr(self, name) <= self.soc_max:
                     raise ValueError(f"{name}: must lie between soc_min and soc_max, got {getattr(self, name):g}")
         power, energy = self.power_kw, self.energy_kwh
-        if self.max_c_rate is not None and not isinstance(power, FreeSize) and not isinstance(energy, FreeSize):
-            if power > self.max_c_rate * energy * (1 + 1e-12):
-                limit = self.max_c_rate * energy
-                raise ValueError(f"power_kw: must be at most max_c_rate x energy_kwh = {limit:g} kW, got {power:g}")
+        if self.max_c_rate is None or isinstance(power, FreeSize) or isinstance(energy, FreeSize):
+            return self
+        limit = self.max_c_rate * energy
+        if power > limit * (1 + 1e-12):
+            raise ValueError(f"power_kw: must be at most max_c_rate x energy_kwh = {limit:g} kW, got {power:g}")
         return self
 
     def retention(self, step_hours: float) -> float:

@@ -1,0 +1,169 @@
+"""Hands a station's plan back to its sessions, step by step: what must be taken first, then least laxity first.
+
+Within a step of dt hours a session with energy x, o hours connected in the step and `left` hours after it can end
+between
+
+    low  = max(latest curve at the step's end,   x - down o)
+    high = min(earliest curve at the step's end, x + up o)
+
+It must move to at least `low` and at most `high`; a class's plan beyond that goes to the sessions in order of laxity
+(left - remaining / up), least first when charging, most first when discharging. A shortfall is made up as soon as the
+connected sessions can take it, by following the plan's cumulative energy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp_sim.time_grid import TimeGrid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FloatArray = NDArray[np.float64]
+
+
+def hand_back(
+    sessions: pd.DataFrame,
+    limits: Mapping[str, FloatArray],
+    plan_kw: FloatArray | None,
+    station_kw: float,
+    charge_efficiency: float,
+    discharge_efficiency: float,
+    grid: TimeGrid,
+) -> tuple[FloatArray, FloatArray]:
+    """Net power into the vehicles per class (num_classes, num_steps) and energy per session [kWh].
+
+    `sessions` are sorted by arrival; `limits` has rates and depths per session (`up`, `down`, `depth`, `headroom`);
+    `plan_kw` (num_classes, num_steps) is net power into the vehicles, or None to charge on arrival, first come first
+    served. `station_kw` limits the bus power of charging and of discharging.
+    """
+    numbers = sessions["class"].to_numpy(dtype=np.int64)
+    num_classes = int(numbers.max()) + 1 if plan_kw is None else plan_kw.shape[0]
+    on_arrival = plan_kw is None
+    plan = np.zeros((num_classes, grid.num_steps)) if plan_kw is None else np.ascontiguousarray(plan_kw)
+    return _kernel()(  # type: ignore[no-any-return]
+        sessions["arrival_hours"].to_numpy(dtype=np.float64),
+        sessions["end_hours"].to_numpy(dtype=np.float64),
+        sessions["need_kwh"].to_numpy(dtype=np.float64),
+        limits["up"],
+        limits["down"],
+        limits["depth"],
+        limits["headroom"],
+        numbers,
+        plan,
+        on_arrival,
+        float(station_kw) * charge_efficiency,
+        float(station_kw) / discharge_efficiency,
+        grid.step_hours,
+    )
+
+
+@cache
+def _kernel() -> Callable[..., Any]:
+    """The compiled loop; imported and compiled (or read from the cache on disk) at first use."""
+    import numba
+
+    return numba.njit(cache=True)(_hand_back)  # type: ignore[no-any-return]
+
+
+def _hand_back(
+    arrival: FloatArray,
+    end: FloatArray,
+    need: FloatArray,
+    up: FloatArray,
+    down: FloatArray,
+    depth: FloatArray,
+    headroom: FloatArray,
+    numbers: NDArray[np.int64],
+    plan: FloatArray,
+    on_arrival: bool,
+    station_up: float,
+    station_down: float,
+    dt: float,
+) -> tuple[FloatArray, FloatArray]:
+    num_classes, num_steps = plan.shape
+    num_sessions = arrival.size
+    net = np.zeros((num_classes, num_steps))
+    energy = np.zeros(num_sessions)
+    ahead = np.zeros(num_classes)  # cumulative plan not yet followed, per class
+    active = np.empty(num_sessions, dtype=np.int64)
+    num_active = 0
+    following = 0
+    low = np.empty(num_sessions)
+    high = np.empty(num_sessions)
+    lax = np.empty(num_sessions)
+    for step in range(num_steps):
+        begin, finish = step * dt, (step + 1) * dt
+        kept = 0
+        for place in range(num_active):
+            if end[active[place]] > begin + 1e-12:
+                active[kept] = active[place]
+                kept += 1
+        num_active = kept
+        while following < num_sessions and arrival[following] < finish:
+            if end[following] > begin:
+                active[num_active] = following
+                num_active += 1
+            following += 1
+        room_up, room_down = station_up * dt, station_down * dt
+        # what must move, whatever the plan: latest and earliest curves at the end of the step
+        for place in range(num_active):
+            i = active[place]
+            hours = min(end[i], finish) - max(arrival[i], begin)
+            left = max(end[i] - finish, 0.0)
+            lowest = need[i] - up[i] * left
+            if lowest < -depth[i]:
+                lowest = -depth[i]
+            highest = need[i] + (headroom[i] if left > 0.0 else 0.0)
+            if down[i] * left < headroom[i]:
+                highest = need[i] + down[i] * left
+            low[i] = max(lowest, energy[i] - down[i] * hours)
+            high[i] = min(highest, energy[i] + up[i] * hours)
+            lax[i] = left - (need[i] - energy[i]) / up[i]
+            if low[i] > high[i]:
+                low[i] = high[i]
+            must = 0.0
+            if energy[i] < low[i] and not on_arrival:
+                must = min(low[i] - energy[i], room_up)
+                room_up -= must
+            elif energy[i] > high[i]:
+                must = -min(energy[i] - high[i], room_down)
+                room_down += must
+            energy[i] += must
+            net[numbers[i], step] += must
+        if on_arrival:
+            for place in range(num_active):
+                i = active[place]
+                more = min(max(high[i] - energy[i], 0.0), room_up)
+                energy[i] += more
+                room_up -= more
+                net[numbers[i], step] += more
+            continue
+        order = active[:num_active][np.argsort(lax[active[:num_active]])]
+        for number in range(num_classes):
+            ahead[number] += plan[number, step] * dt - net[number, step]
+            if ahead[number] > 0.0:
+                for place in range(num_active):
+                    i = order[place]
+                    if numbers[i] == number:
+                        more = min(min(max(high[i] - energy[i], 0.0), room_up), ahead[number])
+                        energy[i] += more
+                        room_up -= more
+                        ahead[number] -= more
+                        net[number, step] += more
+            elif ahead[number] < 0.0:
+                for back in range(num_active):
+                    i = order[num_active - 1 - back]
+                    if numbers[i] == number:
+                        less = min(min(max(energy[i] - low[i], 0.0), room_down), -ahead[number])
+                        energy[i] -= less
+                        room_down -= less
+                        ahead[number] += less
+                        net[number, step] -= less
+    return net / dt, energy

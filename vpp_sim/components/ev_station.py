@@ -1,0 +1,456 @@
+"""Charging station: sessions charged on arrival, managed, or with discharge to the site (V2G).
+
+A session i arrives at a_i, leaves at b_i, wants n_i kWh into its vehicle and may draw r_i kW. With u_i =
+charge_efficiency r_i, v_i = r_i / discharge_efficiency (0 unless v2g), the energy x_i charged since arrival lies
+between
+
+    latest(t)   = max(-D_i, -v_i (t - a_i), n_i - u_i (b_i - t))        D_i: depth that may be discharged below arrival
+    earliest(t) = min(n_i + H_i, u_i (t - a_i), n_i + v_i (b_i - t))    H_i: headroom above the need (0 unless v2g)
+
+Sessions of like laxity (dwell minus least charging time) form a class k, in which energy is divisible. With E the sum
+of x_i, U and L the sums of the curves at the ends of steps, the program has per class the backlog q = U - E:
+
+    q[t] = q[t-1] + (U[t] - U[t-1]) - dt (charge_efficiency c[t] - d[t] / discharge_efficiency + unserved[t])
+    0 <= q <= U - L,   c, d <= connected power,   sum over classes of c (and of d) <= power_kw
+
+The sum over sessions is a relaxation: a plan within it may ask more of the connected cars than they can take. So the
+plan is handed back to every session, least laxity first; what sessions must take at the latest comes first. Where
+that changes a class's power, the program is solved once more with the power pinned, so that the dispatch is what the
+cars really do. Energy that a session does not get, for whatever reason, is unserved and reported.
+
+Sources: aggregate flexibility by cumulative curves: Xu, Vandael, Deconinck et al., doi:10.1109/TSG.2015.2458292;
+least-laxity-first: Dertouzos and Mok, doi:10.1109/32.58762.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from vpp_sim.components.base import (
+    Block,
+    Capacity,
+    Check,
+    Component,
+    Context,
+    FloatArray,
+    Flows,
+    FreeSize,
+    Inputs,
+    Kpi,
+    Settlement,
+    Store,
+    Values,
+    equation_check,
+    limit_check,
+)
+from vpp_sim.components.ev_hand_back import hand_back
+from vpp_sim.errors import Fault, InputError
+from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.lp.builder import GlobalVariable, Term
+from vpp_sim.profiles.sessions import Fleet, SessionFile, drawn_sessions, read_sessions
+from vpp_sim.time_grid import TimeGrid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: A step's power may differ by this much [kW] from the plan before the program is solved again.
+HAND_BACK_TOLERANCE_KW = 1e-6
+
+
+class V2g(StrictModel):
+    """What the vehicles allow when they may discharge to the site (mode v2g)."""
+
+    battery_kwh: float = quantity("usable battery of a vehicle", unit="kWh", gt=0)
+    arrival_soc: float = quantity("state of charge on arrival", default=0.5, ge=0, le=1)
+    soc_min: float = quantity("lowest state of charge while discharging", default=0.3, ge=0, le=1)
+    discharge_efficiency: float = quantity("energy to the bus per energy from the vehicle", default=0.93, gt=0, le=1)
+    wear_cost_per_kwh: float = quantity("wear per kWh discharged", unit="currency/kWh", default=0.1, ge=0)
+
+
+class EvStation(Component):
+    """Parameters of a charging station."""
+
+    label: ClassVar[str] = "EV charging"
+    colour: ClassVar[str] = "#56B4E9"
+
+    kind: Literal["ev_station"] = quantity("kind of component")
+    mode: Literal["uncontrolled", "managed", "v2g"] = quantity(
+        "charged on arrival, charged when best, or also discharged", default="managed"
+    )
+    power_kw: Capacity = quantity("largest power of the whole station, each way", unit="kW", ge=0)
+    fleets: tuple[Fleet, ...] = quantity("sessions drawn from distributions", default=())
+    sessions: SessionFile | None = quantity("sessions of a file", default=None)
+    charge_efficiency: float = quantity(
+        "energy counted for a session per energy from the bus (1 where sessions are metered at the charger)",
+        default=1.0,
+        gt=0,
+        le=1,
+    )
+    laxity_classes: Annotated[int, Field(strict=True)] = quantity(
+        "classes of like laxity; more follow the sessions closer and solve slower", default=3, ge=1, le=8
+    )
+    value_of_unserved_per_kwh: float = quantity(
+        "price of a kWh not charged by departure (assumption: above any tariff)",
+        unit="currency/kWh",
+        default=10.0,
+        ge=0,
+    )
+    v2g: V2g | None = quantity("what vehicles allow in mode v2g", default=None)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if bool(self.fleets) == (self.sessions is not None):
+            raise ValueError("fleets: give exactly one of fleets and sessions")
+        if (self.mode == "v2g") and self.v2g is None:
+            raise ValueError("v2g: missing: mode v2g needs the vehicles' battery_kwh")
+        names = [fleet.name for fleet in self.fleets]
+        if len(set(names)) != len(names):
+            raise ValueError("fleets: two fleets have the same name")
+        return self
+
+    def files(self, base_dir: Path) -> tuple[Path, ...]:
+        """The session file, if any."""
+        return () if self.sessions is None else (base_dir / self.sessions.path,)
+
+    def inputs(self, context: Context) -> Inputs:
+        """Session table with class numbers, and the curves of every class; the same in every mode."""
+        import pandas as pd
+
+        grid = context.grid
+        notes: tuple[str, ...] = ()
+        if self.sessions is not None:
+            sessions, notes = read_sessions(self.sessions, grid, context.base_dir)
+        else:
+            sessions = pd.concat([drawn_sessions(fleet, grid) for fleet in self.fleets], ignore_index=True)
+            sessions = sessions.sort_values("arrival_hours", kind="stable", ignore_index=True)
+        if sessions.empty:
+            raise InputError(Fault("no session arrives on the horizon", path="fleets"))
+        sessions, more_notes = self._prepared(sessions, grid)
+        series = {"on_arrival_kw": self._on_arrival_kw(sessions, grid)}
+        return Inputs(series=series, tables={"sessions": sessions}, notes=(*notes, *more_notes))
+
+    def _prepared(self, sessions: pd.DataFrame, grid: TimeGrid) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        """Adds what can be delivered at all (`need_kwh`), on the horizon, and the class of each session."""
+        notes = []
+        sessions = sessions.copy()
+        beyond = sessions["departure_hours"].to_numpy() > grid.horizon_hours
+        if beyond.any():
+            notes.append(f"{int(beyond.sum())} sessions reach beyond the horizon and count until its end")
+        end = np.minimum(sessions["departure_hours"], grid.horizon_hours)
+        dwell = (end - sessions["arrival_hours"]).to_numpy()
+        full_dwell = (sessions["departure_hours"] - sessions["arrival_hours"]).to_numpy()
+        rate = sessions["max_kw"].to_numpy() * self.charge_efficiency
+        wanted = sessions["energy_kwh"].to_numpy() * np.where(beyond, dwell / full_dwell, 1.0)
+        need = np.minimum(wanted, rate * dwell)
+        short = wanted - need > 1e-9
+        if short.any():
+            first = sessions["session_id"].iloc[int(np.argmax(short))]
+            notes.append(
+                f"{int(short.sum())} of {len(sessions)} sessions want more than their charger gives while they stay "
+                f"({float((wanted - need).sum()):.0f} kWh in all, counted as unserved; the first is {first})"
+            )
+        sessions["end_hours"] = end
+        sessions["wanted_kwh"] = wanted
+        sessions["need_kwh"] = need
+        sessions["class"] = laxity_class(dwell - need / rate, need, self.laxity_classes)
+        return sessions, tuple(notes)
+
+    def _on_arrival_kw(self, sessions: pd.DataFrame, grid: TimeGrid) -> FloatArray:
+        """Power (num_steps,) when every session charges at full power from its arrival, without a station limit."""
+        power = sessions["max_kw"].to_numpy()
+        arrival = sessions["arrival_hours"].to_numpy()
+        done = arrival + sessions["need_kwh"].to_numpy() / (power * self.charge_efficiency)
+        rising = ramp_increments(arrival, power, grid) - ramp_increments(done, power, grid)
+        return np.maximum(rising, 0.0) / grid.step_hours
+
+    def _limits(self, sessions: pd.DataFrame) -> dict[str, FloatArray]:
+        """Per session: rates each way into the vehicle, depth and headroom [kW, kWh]."""
+        need, dwell = sessions["need_kwh"].to_numpy(), (sessions["end_hours"] - sessions["arrival_hours"]).to_numpy()
+        up = sessions["max_kw"].to_numpy() * self.charge_efficiency
+        if self.mode != "v2g" or self.v2g is None:
+            zero = np.zeros(len(sessions))
+            return {"up": up, "down": zero, "depth": zero, "headroom": zero}
+        down = sessions["max_kw"].to_numpy() / self.v2g.discharge_efficiency
+        arrived = self.v2g.arrival_soc * self.v2g.battery_kwh
+        depth = np.full(len(sessions), max(arrived - self.v2g.soc_min * self.v2g.battery_kwh, 0.0))
+        headroom = np.maximum(self.v2g.battery_kwh - arrived - need, 0.0)
+        # a short stay cannot use all of it: where the two ramps of a curve cross
+        depth = np.minimum(depth, np.maximum(down * (up * dwell - need) / (up + down), 0.0))
+        headroom = np.minimum(headroom, np.maximum(up * (need + down * dwell) / (up + down) - need, 0.0))
+        return {"up": up, "down": down, "depth": depth, "headroom": headroom}
+
+    def curves(self, sessions: pd.DataFrame, grid: TimeGrid) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Increments per step of the earliest curve and of the latest one [kWh], and connected power [kW]."""
+        limits = self._limits(sessions)
+        up, down, depth, headroom = limits["up"], limits["down"], limits["depth"], limits["headroom"]
+        arrival, end = sessions["arrival_hours"].to_numpy(), sessions["end_hours"].to_numpy()
+        need, power = sessions["need_kwh"].to_numpy(), sessions["max_kw"].to_numpy()
+        fall = np.divide(headroom, down, out=np.zeros_like(down), where=down > 0)
+        sink = np.divide(depth, down, out=np.zeros_like(down), where=down > 0)
+        earliest = (
+            ramp_increments(arrival, up, grid)
+            - ramp_increments(arrival + (need + headroom) / up, up, grid)
+            - ramp_increments(end - fall, down, grid)
+            + ramp_increments(end, down, grid)
+        )
+        latest = (
+            ramp_increments(arrival + sink, down, grid)
+            - ramp_increments(arrival, down, grid)
+            + ramp_increments(end - (need + depth) / up, up, grid)
+            - ramp_increments(end, up, grid)
+        )
+        connected = (ramp_increments(arrival, power, grid) - ramp_increments(end, power, grid)) / grid.step_hours
+        return earliest, latest, np.maximum(connected, 0.0)
+
+    def add_to(self, block: Block) -> None:
+        """Charge, discharge and backlog per class, and the station's limit; fixed charging where uncontrolled."""
+        sessions = block.inputs.tables["sessions"]
+        if self.mode == "uncontrolled":
+            self._add_uncontrolled(block, sessions)
+            return
+        grid, dt = block.grid, block.grid.step_hours
+        station = block.capacity("power_kw", self.power_kw)
+        charging: list[Term] = []
+        discharging: list[Term] = []
+        numbers = np.unique(sessions["class"].to_numpy())
+        class_curves = [self.curves(sessions[sessions["class"] == number], grid) for number in numbers]
+        connected_at_once = np.sum([connected for *_, connected in class_curves], axis=0)
+        limited = isinstance(station, GlobalVariable) or bool((connected_at_once > station).any())
+        for number, (earliest, latest, connected) in zip(numbers, class_curves, strict=True):
+            room = np.maximum(np.cumsum(earliest - latest), 0.0)
+            room[-1] = 0.0
+            name = f"class{number}"
+            charge = block.variables(f"{name}_charge_kw", upper=connected)
+            backlog = block.variables(f"{name}_backlog_kwh", upper=room)
+            charging.append((charge, 1.0))
+            block.inject(charge, -1)
+            row: list[Term] = [(backlog, 1.0), (backlog.previous, -1.0), (charge, dt * self.charge_efficiency)]
+            if self.mode == "v2g" and self.v2g is not None:
+                wear = self.v2g.wear_cost_per_kwh
+                discharge = block.variables(f"{name}_discharge_kw", upper=connected, cost_per_kwh=wear)
+                discharging.append((discharge, 1.0))
+                block.inject(discharge, +1)
+                row.append((discharge, -dt / self.v2g.discharge_efficiency))
+            if limited:
+                price = self.value_of_unserved_per_kwh
+                unserved = block.variables(f"{name}_unserved_kw", upper=connected, cost_per_kwh=price)
+                row.append((unserved, dt))
+            block.constrain(f"{name}_backlog", row, equals=earliest)
+        if limited:
+            for label, terms in (("charge_limit", charging), ("discharge_limit", discharging)):
+                if not terms:
+                    continue
+                if isinstance(station, GlobalVariable):
+                    block.constrain(label, [*terms, (station, -1.0)], upper=0.0)
+                else:
+                    block.constrain(label, terms, upper=station)
+
+    def _add_uncontrolled(self, block: Block, sessions: pd.DataFrame) -> None:
+        """Charging on arrival, first come first served within the station's limit."""
+        if isinstance(self.power_kw, FreeSize):
+            raise InputError(
+                Fault("power_kw: charging on arrival needs a given power, not a free one", path="power_kw")
+            )
+        charged, _ = hand_back(
+            sessions, self._limits(sessions), None, self.power_kw, self.charge_efficiency, 1.0, block.grid
+        )
+        for number, power in enumerate(charged):
+            if power.any():
+                charge = block.variables(f"class{number}_charge_kw", lower=power, upper=power)
+                block.inject(charge, -1)
+
+    def uncontrolled(self) -> Self:
+        """Every session charges on arrival at full power."""
+        return self.model_copy(update={"mode": "uncontrolled"})
+
+    def _classes(self, values: Values, quantity_name: str) -> dict[int, FloatArray]:
+        """Series of every class that has the quantity, by class number."""
+        found = {}
+        for number in range(self.laxity_classes):
+            series = values.series.get(f"class{number}_{quantity_name}")
+            if series is not None:
+                found[number] = series
+        return found
+
+    def _total(self, values: Values, quantity_name: str) -> FloatArray:
+        total = np.zeros(values.grid.num_steps)
+        for series in self._classes(values, quantity_name).values():
+            total += series
+        return total
+
+    @property
+    def _discharge_efficiency(self) -> float:
+        return self.v2g.discharge_efficiency if self.v2g is not None else 1.0
+
+    def settle(self, values: Values) -> Settlement:
+        """Hand the plan back to the sessions; pin the power where they cannot follow it."""
+        sessions = values.tables["sessions"]
+        station = values.size("power_kw", self.power_kw)
+        plan = None
+        if self.mode != "uncontrolled":
+            charge, discharge = self._classes(values, "charge_kw"), self._classes(values, "discharge_kw")
+            plan = np.zeros((self.laxity_classes, values.grid.num_steps))
+            for number, power in charge.items():
+                plan[number] = power * self.charge_efficiency
+                plan[number] -= discharge.get(number, 0.0) / self._discharge_efficiency
+        net, served = hand_back(
+            sessions,
+            self._limits(sessions),
+            plan,
+            station,
+            self.charge_efficiency,
+            self._discharge_efficiency,
+            values.grid,
+        )
+        table = sessions.assign(charged_kwh=served)
+        if plan is None:
+            return Settlement(tables={"sessions": table})
+        pinned: dict[str, FloatArray] = {}
+        freed: list[str] = []
+        worst = 0.0
+        for number in charge:
+            delivered = net[number]
+            planned = plan[number]
+            worst = max(worst, float(np.abs(delivered - planned).max()))
+            pinned[f"class{number}_charge_kw"] = np.maximum(delivered, 0.0) / self.charge_efficiency
+            if number in discharge:
+                pinned[f"class{number}_discharge_kw"] = np.maximum(-delivered, 0.0) * self._discharge_efficiency
+            freed.append(f"class{number}_backlog_kwh")
+        for number, unserved in self._classes(values, "unserved_kw").items():
+            pinned[f"class{number}_unserved_kw"] = unserved
+        if worst <= HAND_BACK_TOLERANCE_KW:
+            return Settlement(tables={"sessions": table})
+        moved = float(np.abs(net - plan).sum() / 2 * values.grid.step_hours)
+        share = moved / max(float(sessions["need_kwh"].sum()), 1e-9)
+        note = (
+            f"{moved:.0f} kWh of EV charging ({share:.2%}) moved from the plan when it was handed back to the sessions"
+        )
+        return Settlement(tables={"sessions": table}, pinned=pinned, freed=tuple(freed), notes=(note,))
+
+    def outputs(self, values: Values) -> dict[str, FloatArray]:
+        """Station power each way."""
+        return {"charge_kw": self._total(values, "charge_kw"), "discharge_kw": self._total(values, "discharge_kw")}
+
+    def flows(self, values: Values) -> Flows:
+        """A use; with V2G, the part of the charging that comes back is a store, the rest a use.
+
+        The part is the same share of every step's charging, so that the store ends where it began: share x charged
+        energy x efficiencies = discharged energy.
+        """
+        charge, discharge = self._total(values, "charge_kw"), self._total(values, "discharge_kw")
+        returned = float(discharge.sum()) / self._discharge_efficiency
+        charged = float(charge.sum()) * self.charge_efficiency
+        if returned <= 0.0 or charged <= 0.0:
+            return Flows(use_kw=charge)
+        share = min(returned / charged, 1.0)
+        dt = values.grid.step_hours
+        inflow = share * charge * self.charge_efficiency * dt
+        level = np.cumsum(inflow - discharge / self._discharge_efficiency * dt)
+        lowest = min(0.0, float(level.min()))
+        store = Store(share * charge, discharge, inflow, level - lowest, -lowest)
+        return Flows(use_kw=(1.0 - share) * charge, store=store)
+
+    def costs(self, values: Values) -> dict[str, float]:
+        """Wear of discharging, and the price of what the program left unserved."""
+        unserved = float(self._total(values, "unserved_kw").sum()) * values.grid.step_hours
+        wear = self.v2g.wear_cost_per_kwh if self.v2g is not None else 0.0
+        discharged = float(self._total(values, "discharge_kw").sum()) * values.grid.step_hours
+        return {"penalty_cost": unserved * self.value_of_unserved_per_kwh, "wear_cost": discharged * wear}
+
+    def kpis(self, values: Values) -> dict[str, Kpi]:
+        """Energy, what was not served, and how many sessions that touched."""
+        dt = values.grid.step_hours
+        sessions = values.tables["sessions"]
+        missing = np.maximum((sessions["wanted_kwh"] - sessions["charged_kwh"]).to_numpy(), 0.0)
+        charged = float(self._total(values, "charge_kw").sum()) * dt
+        discharged = float(self._total(values, "discharge_kw").sum()) * dt
+        return {
+            "ev_energy_kwh": Kpi(charged - discharged, "kWh", "EV charging less V2G discharge, at the bus"),
+            "ev_unserved_kwh": Kpi(
+                float(missing.sum()), "kWh", "energy that sessions wanted and did not get by departure"
+            ),
+            "ev_sessions": Kpi(float(len(sessions)), "sessions", "charging sessions that arrive on the horizon"),
+            "ev_unserved_sessions": Kpi(
+                float(np.count_nonzero(missing > 1e-3)), "sessions", "sessions that miss more than 0.001 kWh"
+            ),
+            "ev_discharge_kwh": Kpi(discharged, "kWh", "V2G discharge at the bus"),
+        }
+
+    def replay(self, values: Values) -> list[Check]:
+        """Station and charger limits, the sessions' curves, and the sessions' energies against the station's."""
+        grid = values.grid
+        sessions = values.tables["sessions"]
+        charge, discharge = self._total(values, "charge_kw"), self._total(values, "discharge_kw")
+        station = values.size("power_kw", self.power_kw)
+        served = sessions["charged_kwh"].to_numpy()
+        need = sessions["need_kwh"].to_numpy()
+        into_vehicles = charge * self.charge_efficiency - discharge / self._discharge_efficiency
+        total = float(need.sum())
+        largest = float(need.max())
+        checks = [
+            limit_check("charging within station power", charge, 0.0, station, station),
+            limit_check("discharging within station power", discharge, 0.0, station, station),
+            limit_check("no session gets more than it wants", served, -np.inf, need, largest),
+            equation_check(
+                "sessions add up to the station",
+                np.array([served.sum()]),
+                np.array([into_vehicles.sum() * grid.step_hours]),
+                total,
+            ),
+        ]
+        limits = self._limits(sessions)
+        up, arrival = limits["up"], sessions["arrival_hours"].to_numpy()
+        at = np.arange(1.0, grid.num_steps + 1) * grid.step_hours
+        peak = need + limits["headroom"]
+        earliest = ramp_level(arrival, up, at) - ramp_level(arrival + peak / up, up, at)
+        delivered = np.cumsum(into_vehicles) * grid.step_hours
+        checks.append(limit_check("never earlier than the sessions allow", delivered, -np.inf, earliest, total))
+        return checks
+
+
+def laxity_class(laxity_hours: FloatArray, need_kwh: FloatArray, num_classes: int) -> NDArray[np.int64]:
+    """Class number of each session: `num_classes` groups of about equal energy, in order of laxity.
+
+    Laxity is the time a session stays beyond what its charging takes at the least [h].
+
+    >>> laxity_class(np.array([0.0, 5.0, 1.0, 9.0]), np.ones(4), 2)
+    array([0, 1, 0, 1])
+    """
+    order = np.argsort(laxity_hours, kind="stable")
+    before = np.cumsum(need_kwh[order]) - need_kwh[order]
+    total = max(float(need_kwh.sum()), 1e-12)
+    classes = np.empty(laxity_hours.size, dtype=np.int64)
+    classes[order] = np.minimum((before / total * num_classes).astype(np.int64), num_classes - 1)
+    return classes
+
+
+def ramp_increments(times_hours: FloatArray, slopes: FloatArray, grid: TimeGrid) -> FloatArray:
+    """Growth in each step (num_steps,) of sum_i slope_i max(t - time_i, 0); times after the horizon do not count.
+
+    >>> import datetime as dt
+    >>> grid = TimeGrid(dt.datetime(2025, 1, 1), step_minutes=60, num_steps=3, timezone="Asia/Shanghai")
+    >>> ramp_increments(np.array([0.25, 1.0]), np.array([4.0, 1.0]), grid)
+    array([3., 5., 5.])
+    """
+    dt, n = grid.step_hours, grid.num_steps
+    times = np.maximum(times_hours, 0.0)
+    step = np.floor(times / dt).astype(np.int64)
+    within = step < n
+    step, times, slope = step[within], times[within], slopes[within]
+    in_first = np.bincount(step, weights=slope * ((step + 1) * dt - times), minlength=n)
+    running = np.bincount(step + 1, weights=slope, minlength=n + 1)[:n]
+    return np.asarray(in_first + dt * np.cumsum(running), dtype=np.float64)
+
+
+def ramp_level(times_hours: FloatArray, slopes: FloatArray, at_hours: FloatArray) -> FloatArray:
+    """sum_i slope_i max(at - time_i, 0) at given times, by sorting: written to check `ramp_increments`."""
+    order = np.argsort(times_hours)
+    slope = np.concatenate([[0.0], np.cumsum(slopes[order])])
+    moment = np.concatenate([[0.0], np.cumsum(slopes[order] * times_hours[order])])
+    passed = np.searchsorted(times_hours[order], at_hours)
+    return np.asarray(slope[passed] * at_hours - moment[passed], dtype=np.float64)
