@@ -206,14 +206,16 @@ class Bus:
         self.discount_rate = discount_rate
         self._balance: list[Term] = []
         self._fixed_use_kw = np.zeros(grid.num_steps)
-        self._roles: dict[str, list[StepVariable]] = {}
+        self._roles: dict[str, list[Term]] = {}
         self._export_of_stored_energy_forbidden = False
 
-    def inject(self, variable: StepVariable, sign: int, role: str | None) -> None:
-        """Enter a power into the balance, positive into the bus."""
-        self._balance.append((variable, float(sign)))
+    def inject(
+        self, variable: StepVariable | GlobalVariable, sign: int, role: str | None, factor: FloatArray | float = 1.0
+    ) -> None:
+        """Enter `factor` (scalar or (num_steps,)) times a variable into the balance, positive into the bus."""
+        self._balance.append((variable, sign * factor))
         if role is not None:
-            self._roles.setdefault(role, []).append(variable)
+            self._roles.setdefault(role, []).append((variable, factor))
 
     def use(self, power_kw: FloatArray | float) -> None:
         """Enter a fixed use into the balance."""
@@ -226,11 +228,11 @@ class Bus:
     def close(self) -> None:
         """Write the balance and the limits that span components."""
         self.builder.constrain("bus.balance_kw", self._balance, equals=self._fixed_use_kw)
-        renewable: list[Term] = [(variable, -1.0) for variable in self._roles.get("renewable", [])]
-        onsite_charge: list[Term] = [(variable, 1.0) for variable in self._roles.get("onsite_charge", [])]
+        renewable: list[Term] = [(variable, -factor) for variable, factor in self._roles.get("renewable", [])]
+        onsite_charge = self._roles.get("onsite_charge", [])
         if onsite_charge:
             self.builder.constrain("bus.onsite_charge_kw", [*onsite_charge, *renewable], upper=0.0)
-        export: list[Term] = [(variable, 1.0) for variable in self._roles.get("export", [])]
+        export = self._roles.get("export", [])
         if self._export_of_stored_energy_forbidden and export:
             self.builder.constrain("bus.renewable_export_kw", [*export, *renewable], upper=0.0)
 
@@ -291,12 +293,20 @@ class Block:
         self.constrain(f"{quantity_name}_limit", [(variable, 1.0), (capacity, -share)], upper=0.0)
         return variable
 
-    def inject(self, variable: StepVariable, sign: int, role: str | None = None) -> None:
-        """Enter a power into the bus balance, positive into the bus.
+    def inject(
+        self,
+        variable: StepVariable | GlobalVariable,
+        sign: int,
+        role: str | None = None,
+        *,
+        factor: FloatArray | float = 1.0,
+    ) -> None:
+        """Enter a power into the bus balance, positive into the bus: `factor` kW (scalar or per step) per unit.
 
-        Roles that other components' limits refer to: `renewable`, `export`, `onsite_charge`.
+        A global variable (a size) enters every step. Roles that other components' limits refer to: `renewable`,
+        `export`, `onsite_charge`.
         """
-        self._bus.inject(variable, sign, role)
+        self._bus.inject(variable, sign, role, factor)
 
     def use(self, power_kw: FloatArray | float) -> None:
         """Enter a fixed use of power into the bus balance."""
