@@ -1,0 +1,81 @@
+"""A dispatch: every series, size and table of one solved scenario, and how it was solved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from vpp_sim.components.base import FloatArray, Values
+from vpp_sim.scenario import Scenario
+from vpp_sim.time_grid import TimeGrid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SolveRecord:
+    """How a program was solved, for `summary.json` and `run.json`; the three residuals are of our own certificate."""
+
+    name: str
+    version: str
+    algorithm: str
+    status: str
+    iterations: int
+    seconds: float
+    gap: float
+    primal_residual: float
+    dual_residual: float
+    num_rows: int
+    num_columns: int
+    num_nonzeros: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Dispatch:
+    """One solved scenario.
+
+    `series` are arrays (num_steps,) by `component.quantity_unit`: inputs, variables and derived series alike;
+    `globals_` the variables that belong to no step; `sizes` the capacities the optimiser chose, by `component.field`;
+    `tables` by `component.table`. `objective` is in currency over the horizon.
+    """
+
+    scenario: Scenario
+    series: Mapping[str, FloatArray]
+    globals_: Mapping[str, FloatArray]
+    sizes: Mapping[str, float]
+    tables: Mapping[str, pd.DataFrame]
+    objective: float
+    solver: SolveRecord
+    notes: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def grid(self) -> TimeGrid:
+        """The time axis."""
+        return self.scenario.grid
+
+    def values(self, component: str) -> Values:
+        """One component's own slice."""
+        return Values(
+            grid=self.grid,
+            series=_slice(self.series, component),
+            sizes=_slice(self.sizes, component),
+            globals_=_slice(self.globals_, component),
+            tables=_slice(self.tables, component),
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """All series as one table with index `time`."""
+        import pandas as pd
+
+        return pd.DataFrame(dict(self.series), index=self.grid.index)
+
+
+def _slice(entries: Mapping[str, T], component: str) -> dict[str, T]:
+    prefix = f"{component}."
+    return {name[len(prefix) :]: value for name, value in entries.items() if name.startswith(prefix)}

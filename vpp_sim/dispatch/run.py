@@ -1,0 +1,219 @@
+"""Runs one scenario: build, solve, hand back to sessions and jobs, and collect every series."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from vpp_sim.components.base import FloatArray, Inputs
+from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
+from vpp_sim.dispatch.result import Dispatch, SolveRecord
+from vpp_sim.errors import DefectError, InfeasibleError, InputError, SolverLimitError
+from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus, solve
+from vpp_sim.scenario import Scenario
+
+#: Our own certificate must pass at this relative accuracy, whatever solver was used.
+CERTIFICATE_TOLERANCE = 1e-6
+#: Spans of shortfall that an explanation lists.
+LISTED_SPANS = 5
+
+Progress = Callable[[str], None]
+
+
+def dispatch(
+    scenario: Scenario,
+    *,
+    inputs: Mapping[str, Inputs] | None = None,
+    solver: str | None = None,
+    progress: Progress = lambda phase: None,
+) -> Dispatch:
+    """The optimal operation of a scenario, certified.
+
+    `inputs` may be given where they were read already; `solver` overrides the scenario's.
+
+    Raises:
+        InputError: something outside cannot be read, or the solver's name is not known.
+        InfeasibleError: no operation meets every limit, or the cost has no lower bound; says where it fails.
+        SolverLimitError: the solver stopped before an optimum was certified.
+    """
+    timings: dict[str, float] = {}
+    started = time.perf_counter()
+    if inputs is None:
+        progress("reading inputs")
+        inputs = scenario.read_inputs()
+    timings["load"] = time.perf_counter() - started
+
+    progress("building the program")
+    started = time.perf_counter()
+    program = build_program(scenario, inputs)
+    _ = program.matrix
+    timings["build"] = time.perf_counter() - started
+
+    progress("solving")
+    started = time.perf_counter()
+    name = solver or scenario.dispatch.solver
+    options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds)
+    solution = _solved(scenario, inputs, program, name, options)
+    result = _collected(scenario, inputs, program, solution)
+    result, program, solution = _handed_back(result, inputs, program, solution, name, options)
+    timings["solve"] = time.perf_counter() - started
+    return replace(result, timings=timings)
+
+
+def _solved(
+    scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solver: str, options: SolveOptions
+) -> Solution:
+    try:
+        solution = solve(program, solver, options)
+    except ValueError as error:
+        raise InputError(f"dispatch.solver: {error}") from error
+    if solution.status in (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED):
+        raise InfeasibleError(_shortfall_explained(scenario, inputs))
+    if solution.status is SolveStatus.UNBOUNDED:
+        raise InfeasibleError(
+            "the cost has no lower bound: something is paid for without a limit; look for an export price above an "
+            "import price without an export limit, or a negative cost"
+        )
+    if not solution.is_optimal:
+        raise SolverLimitError(f"{solution.solver}: {solution.status.value} ({solution.message})")
+    certificate = solution.certificate
+    if certificate is None:
+        raise SolverLimitError(f"{solution.solver} gave no point")
+    if not certificate.passed(CERTIFICATE_TOLERANCE):
+        raise SolverLimitError(
+            f"{solution.solver} claims an optimum that does not stand our check: primal residual "
+            f"{certificate.primal_residual:.1e}, dual residual {certificate.dual_residual:.1e}, "
+            f"gap {certificate.gap:.1e} (at most {CERTIFICATE_TOLERANCE:g}); try another solver"
+        )
+    return solution
+
+
+def _collected(
+    scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solution: Solution
+) -> Dispatch:
+    """All series of a solution, with those that components derive."""
+    primal = solution.primal
+    if primal is None or solution.certificate is None:
+        raise DefectError("a solution without a point cannot be collected")
+    # a solver may overstep a bound by its tolerance; the arrays that leave here do not
+    primal = np.clip(primal, program.lower, program.upper)
+    series: dict[str, FloatArray] = {}
+    tables = {}
+    notes: list[str] = list(scenario.notes)
+    for name, read in inputs.items():
+        series.update({f"{name}.{key}": array for key, array in read.series.items()})
+        tables.update({f"{name}.{key}": table for key, table in read.tables.items()})
+        notes.extend(f"{name}: {note}" for note in read.notes)
+    series.update({block.name: primal[program.columns(block.name)] for block in program.step_blocks})
+    globals_ = {block.name: primal[program.columns(block.name)] for block in program.global_blocks}
+    sizes = {
+        f"{name}.{field}": float(globals_[f"{name}.{field}_size"][0])
+        for name, component in scenario.components.items()
+        for field in component.free_sizes()
+    }
+    if solution.row_dual is not None:
+        series["bus.marginal_price_per_kwh"] = marginal_price_per_kwh(scenario, program, solution.row_dual)
+    certificate = solution.certificate
+    record = SolveRecord(
+        name=solution.solver,
+        version=solution.solver_version,
+        algorithm=solution.algorithm,
+        status=solution.status.word,
+        iterations=solution.iterations,
+        seconds=solution.seconds,
+        gap=certificate.gap,
+        primal_residual=certificate.primal_residual,
+        dual_residual=certificate.dual_residual,
+        num_rows=program.num_rows,
+        num_columns=program.num_columns,
+        num_nonzeros=int(program.matrix.nnz),
+        notes=solution.notes,
+    )
+    result = Dispatch(scenario, series, globals_, sizes, tables, solution.objective, record, tuple(notes))
+    for name, component in scenario.components.items():
+        derived = component.outputs(result.values(name))
+        series.update({f"{name}.{key}": array for key, array in derived.items()})
+    return result
+
+
+def _handed_back(
+    result: Dispatch,
+    inputs: Mapping[str, Inputs],
+    program: LinearProgram,
+    solution: Solution,
+    solver: str,
+    options: SolveOptions,
+) -> tuple[Dispatch, LinearProgram, Solution]:
+    """The dispatch after every component has handed its plan back, solved once more where a plan had to change."""
+    scenario = result.scenario
+    lower, upper = program.lower.copy(), program.upper.copy()
+    tables, notes = dict(result.tables), list(result.notes)
+    changed = False
+    for name, component in scenario.components.items():
+        settlement = component.settle(result.values(name))
+        tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
+        notes.extend(f"{name}: {note}" for note in settlement.notes)
+        for quantity_name, array in settlement.pinned.items():
+            columns = program.columns(f"{name}.{quantity_name}")
+            lower[columns] = upper[columns] = array
+            changed = True
+        for quantity_name in settlement.freed:
+            columns = program.columns(f"{name}.{quantity_name}")
+            lower[columns], upper[columns] = -np.inf, np.inf
+    if not changed:
+        return replace(result, tables=tables, notes=tuple(notes)), program, solution
+    pinned = program.with_numbers(lower=lower, upper=upper)
+    again = _solved(scenario, inputs, pinned, solver, options)
+    final = _collected(scenario, inputs, pinned, again)
+    more = again.objective - solution.objective
+    notes.append(
+        f"carrying out the plan costs {more:.2f} {scenario.currency} ({more / max(abs(solution.objective), 1.0):.4%}) "
+        "more than the plan of divisible classes, which is a lower bound of any operation"
+    )
+    record = replace(final.solver, iterations=final.solver.iterations + solution.iterations)
+    record = replace(record, seconds=final.solver.seconds + solution.seconds)
+    return replace(final, tables=tables, notes=tuple(notes), solver=record), pinned, again
+
+
+def _shortfall_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> str:
+    """Why no operation meets every limit: the least energy by which the bus falls short or over, and when."""
+    program = build_program(scenario, inputs, elastic=True)
+    relaxed = solve(program, "highs")
+    if not relaxed.is_optimal or relaxed.primal is None:
+        return (
+            "no operation meets every limit, even with power bought at any price: limits inside one component "
+            "contradict each other; look at its minimum states and its sizes"
+        )
+    lines = ["no operation meets every limit; the least change that would do, at the bus:"]
+    for name, word, remedy in (
+        ("bus.shortfall_kw", "short", "more import, generation, storage or sheddable load"),
+        ("bus.surplus_kw", "over", "more export limit, storage or curtailable generation"),
+    ):
+        power = relaxed.primal[program.columns(name)]
+        wanting = power > 1e-6 * max(1.0, float(power.max(initial=0.0)))
+        if not wanting.any():
+            continue
+        lines.append(
+            f"  {word} by {power.sum() * scenario.grid.step_hours:.1f} kWh in {int(wanting.sum())} steps, "
+            f"at most {power.max():.1f} kW: {remedy}"
+        )
+        lines.extend(_spans(scenario, power, wanting))
+    return "\n".join(lines)
+
+
+def _spans(scenario: Scenario, power: FloatArray, wanting: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[str]:
+    """The first spans of time in which power is wanting, as text."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], wanting, [False]]).astype(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    local = scenario.grid.local
+    step = local[1] - local[0] if len(local) > 1 else None
+    lines = []
+    for begin, end in list(zip(begins, ends, strict=True))[:LISTED_SPANS]:
+        until = local[end - 1] + step if step is not None else local[end - 1]
+        lines.append(f"    {local[begin]:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}: {power[begin:end].max():.1f} kW")
+    if len(begins) > LISTED_SPANS:
+        lines.append(f"    and {len(begins) - LISTED_SPANS} more")
+    return lines
