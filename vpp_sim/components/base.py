@@ -195,6 +195,8 @@ class Flows:
     export_kw: FloatArray | None = None
     #: Per imported kWh: `location`, `market`, `park` in kg CO2, and `clean_share`; only where there is import.
     import_factors: Mapping[str, FloatArray] = field(default_factory=dict)
+    #: Prices read from files, `import` and `export`, where the tariff refers to such; what the bill is made with.
+    price_series: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class Bus:
