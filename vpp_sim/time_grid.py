@@ -124,4 +124,4 @@ class TimeGrid:
     @cached_property
     def weekday(self) -> NDArray[np.int64]:
         """Local day of the week, (num_steps,), Monday 0 to Sunday 6."""
-        return np.asarray(self.local.dayofweek, dtype=np.int64)
+        return np.asarray(self.local.day_of_week, dtype=np.int64)

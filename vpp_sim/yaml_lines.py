@@ -52,18 +52,20 @@ _WORDS: Final[dict[str, bool | None]] = {
 }
 
 
-def read_yaml(path: str | Path) -> tuple[dict[str, Any], Lines]:
+def read_yaml(path: str | Path, *, file: str | None = None) -> tuple[dict[str, Any], Lines]:
     """Content of a YAML file as plain containers, and the line (from 1) of every key and list entry.
 
     Lines are found by path: `lines["components", "battery", "power_kw"]`, `lines["fleets", 0]`; `lines[()]` is the
-    line where the mapping begins. Content reached through an alias has the lines of its anchor.
+    line where the mapping begins. Content reached through an alias has the lines of its anchor. `file` is the name
+    that faults carry, the path if left out.
 
     Raises:
         InputError: no such file, a folder, empty, binary, not UTF-8, above 5 MB, not a mapping, bad syntax, a tag,
             a merge key, a doubled key, several documents, nesting above 50 levels, aliases that expand to more
             than 100,000 values.
     """
-    return parse_yaml(_text_of(Path(path)), file=str(path))
+    name = str(path) if file is None else file
+    return parse_yaml(_text_of(Path(path), name), file=name)
 
 
 def parse_yaml(text: str, *, file: str = "") -> tuple[dict[str, Any], Lines]:
@@ -95,9 +97,8 @@ def parse_yaml(text: str, *, file: str = "") -> tuple[dict[str, Any], Lines]:
     return content, lines
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, file: str) -> str:
     """The text of a file that is small, readable and UTF-8."""
-    file = str(path)
     if path.is_dir():
         raise InputError(Fault("is a folder; give a YAML file", file=file))
     if not path.exists():

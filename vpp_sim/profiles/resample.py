@@ -59,7 +59,7 @@ def calendar_resampled(values: FloatArray, *, minutes: int, grid: TimeGrid, time
     moments = pd.DatetimeIndex(np.repeat(starts.to_numpy(), per_step)) + pd.to_timedelta(
         np.tile(np.arange(per_step) * piece, grid.num_steps), unit="min"
     )
-    day = np.asarray(moments.dayofyear, dtype=np.int64) - 1
+    day = np.asarray(moments.day_of_year, dtype=np.int64) - 1
     leap_moment = np.asarray(moments.is_leap_year)
     leap_year = len(values) * minutes == DAYS_LEAP * MINUTES_PER_DAY
     if leap_year:

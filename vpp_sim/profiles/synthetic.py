@@ -41,8 +41,8 @@ class _Hours:
         self.count = int((end - begin) / pd.Timedelta(hours=1))
         local = pd.date_range(begin, periods=self.count, freq="h").tz_localize(None)
         self.hour = np.asarray(local.hour, dtype=np.int64)
-        self.weekday = np.asarray(local.dayofweek, dtype=np.int64)
-        self.day = np.asarray(local.dayofyear, dtype=np.int64) - 1
+        self.weekday = np.asarray(local.day_of_week, dtype=np.int64)
+        self.day = np.asarray(local.day_of_year, dtype=np.int64) - 1
         #: 1 in mid-January, -1 in mid-July
         self.winter = np.cos(2 * np.pi * (self.day - 14) / 365.25)
 
