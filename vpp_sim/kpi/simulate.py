@@ -1,0 +1,53 @@
+"""The whole of one run: the optimal dispatch, the uncontrolled one, and what both come to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vpp_sim.dispatch import Dispatch, baseline_scenario, dispatch
+from vpp_sim.dispatch.run import Progress
+from vpp_sim.kpi.table import Summary, summarize
+from vpp_sim.scenario import Scenario
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """One scenario run: `optimal` and `baseline` (the same site uncontrolled) and their summary.
+
+    `timings` in seconds by phase: `load`, `build`, `solve`, `baseline`, `kpi`.
+    """
+
+    optimal: Dispatch
+    baseline: Dispatch
+    summary: Summary
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario as resolved."""
+        return self.optimal.scenario
+
+
+def simulate(scenario: Scenario, *, solver: str | None = None, progress: Progress = lambda phase: None) -> Simulation:
+    """Dispatch a scenario with and without control and compute every KPI and check.
+
+    Raises:
+        InputError, InfeasibleError, SolverLimitError: as `dispatch` does.
+    """
+    started = time.perf_counter()
+    progress("reading inputs")
+    inputs = scenario.read_inputs()
+    reading = time.perf_counter() - started
+    optimal = dispatch(scenario, inputs=inputs, solver=solver, progress=progress)
+    started = time.perf_counter()
+    progress("running the site uncontrolled")
+    uncontrolled = baseline_scenario(scenario, optimal.sizes)
+    baseline = dispatch(uncontrolled, inputs=inputs, solver=solver)
+    middle = time.perf_counter()
+    progress("computing KPIs and checks")
+    summary = summarize(optimal, baseline)
+    finished = time.perf_counter()
+    timings = {**optimal.timings, "load": reading, "baseline": middle - started, "kpi": finished - middle}
+    return Simulation(optimal, baseline, summary, timings)

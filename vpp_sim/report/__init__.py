@@ -1,0 +1,1 @@
+"""Run folders, figures, tables, and one self-contained page per run."""

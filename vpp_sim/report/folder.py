@@ -1,0 +1,422 @@
+"""The result folder of a run: written whole or not at all, read back, and verified from the files alone.
+
+    summary.json         KPIs with unit and definition, sizes, checks
+    timeseries.parquet   every series of the optimal dispatch, index `time`; baseline.parquet likewise, uncontrolled
+    bill.csv             one row per billing month and line; baseline_bill.csv likewise
+    *.sessions.parquet   what every charging session got
+    scenario.yaml        the scenario as resolved: enough to run it again
+    run.json             versions, command, solver, timings, memory, digests of inputs and of every file above
+    report.html          the page
+
+`run.json` seals the folder: it holds the SHA-256 of every other file and of itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vpp_sim.components.base import Check, Kpi
+from vpp_sim.dispatch import Dispatch, SolveRecord
+from vpp_sim.dispatch.baseline import baseline_scenario
+from vpp_sim.errors import InputError
+from vpp_sim.kpi.simulate import Simulation
+from vpp_sim.kpi.table import Summary, summarize
+from vpp_sim.scenario import Scenario, load_scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUN_FILE = "run.json"
+SUMMARY_FILE = "summary.json"
+SCENARIO_FILE = "scenario.yaml"
+PAGE_FILE = "report.html"
+SERIES_FILES = {"optimal": "timeseries.parquet", "baseline": "baseline.parquet"}
+BILL_FILES = {"optimal": "bill.csv", "baseline": "baseline_bill.csv"}
+TABLE_PREFIX = {"optimal": "", "baseline": "baseline."}
+
+PageMaker = Callable[[Simulation], str]
+
+
+def write_folder(
+    simulation: Simulation, folder: Path, *, command: str = "", page: PageMaker | None = None
+) -> dict[str, Any]:
+    """Write a run to `folder`, through a temporary folder beside it; returns what `run.json` holds.
+
+    An earlier run folder of the same name is replaced once the new one is whole.
+
+    Raises:
+        InputError: the folder exists and is not a run folder, or cannot be written (no space, no permission).
+    """
+    folder = folder.absolute()
+    if folder.exists() and not (folder / RUN_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: exists and is not the result of an earlier run; choose another --out")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
+    try:
+        record = _write_files(simulation, made, command, page)
+        made.chmod(0o755)
+        _replace(folder, made)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; nothing was left behind") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return record
+
+
+def _write_files(simulation: Simulation, folder: Path, command: str, page: PageMaker | None) -> dict[str, Any]:
+    started = time.perf_counter()
+    scenario = simulation.scenario
+    for which, result, summary in _both(simulation):
+        result.frame().to_parquet(folder / SERIES_FILES[which], compression="zstd")
+        summary.bill.lines.to_csv(folder / BILL_FILES[which], index=False, lineterminator="\n")
+        for name, table in result.tables.items():
+            table.to_parquet(folder / f"{TABLE_PREFIX[which]}{name}.parquet", compression="zstd")
+    write_json(folder / SUMMARY_FILE, summary_document(simulation))
+    _write_scenario(scenario, folder / SCENARIO_FILE)
+    written = time.perf_counter()
+    if page is not None:
+        (folder / PAGE_FILE).write_text(page(simulation), encoding="utf-8")
+    timings = {**simulation.timings, "write": written - started, "report": time.perf_counter() - written}
+    record = _run_document(simulation, command, timings)
+    seal(folder, record)
+    return record
+
+
+def _both(simulation: Simulation) -> list[tuple[str, Dispatch, Summary]]:
+    if simulation.summary.baseline is None:
+        raise ValueError("a run folder needs the summary of the baseline")
+    return [
+        ("optimal", simulation.optimal, simulation.summary),
+        ("baseline", simulation.baseline, simulation.summary.baseline),
+    ]
+
+
+def _replace(folder: Path, made: Path) -> None:
+    """Put the finished folder in its place; an earlier one is moved aside first and removed last."""
+    if not folder.exists():
+        made.rename(folder)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    folder.rename(aside / "run")
+    try:
+        made.rename(folder)
+    except OSError:
+        (aside / "run").rename(folder)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write JSON as people and programs read it; a number that is no number becomes null."""
+    path.write_text(json.dumps(_finite(document), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def _kpi(kpi: Kpi) -> dict[str, Any]:
+    return {"value": kpi.value, "unit": kpi.unit, "definition": kpi.definition}
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {"passed": check.passed, "worst": check.worst, "tolerance": check.tolerance, "detail": check.detail}
+
+
+def summary_document(simulation: Simulation) -> dict[str, Any]:
+    """What `summary.json` holds."""
+    result, summary = simulation.optimal, simulation.summary
+    grid = result.grid
+    checks = {check.name: _check(check) for check in summary.checks}
+    return {
+        "scenario": result.scenario.name,
+        "status": result.solver.status,
+        "objective": result.objective,
+        "currency": result.scenario.currency,
+        "solver": _solver_document(result.solver),
+        "horizon": {
+            "start": grid.index[0].isoformat(),
+            "steps": grid.num_steps,
+            "step_minutes": grid.step_minutes,
+            "timezone": grid.timezone,
+        },
+        "kpis": {name: _kpi(kpi) for name, kpi in summary.kpis.items()},
+        "components": {
+            part: {name: _kpi(kpi) for name, kpi in kpis.items()} for part, kpis in summary.components.items()
+        },
+        "sizes": dict(result.sizes),
+        "checks": {"passed": summary.passed, **checks},
+    }
+
+
+def _solver_document(record: SolveRecord) -> dict[str, Any]:
+    return {**asdict(record), "notes": list(record.notes)}
+
+
+def _run_document(simulation: Simulation, command: str, timings: Mapping[str, float]) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    scenario = simulation.scenario
+    packages = ("vpp-sim", "numpy", "scipy", "pandas", "pyarrow", "pvlib", "highspy", "pulp", "pydantic")
+    return {
+        "command": command,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "scenario_digest": scenario.digest(),
+        "inputs": {str(path): file_digest(path) for path in scenario.files()},
+        "solver": _solver_document(simulation.optimal.solver),
+        "objective": {"optimal": simulation.optimal.objective, "baseline": simulation.baseline.objective},
+        "sizes": dict(simulation.optimal.sizes),
+        "globals": {
+            which: {name: array.tolist() for name, array in result.globals_.items()}
+            for which, result, _ in _both(simulation)
+        },
+        "notes": list(simulation.optimal.notes),
+        "timings": dict(timings),
+        "peak_memory_mb": peak_memory_mb(),
+    }
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident memory of this process so far [MB]; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest / (1024.0**2 if sys.platform == "darwin" else 1024.0)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seal(folder: Path, record: dict[str, Any]) -> None:
+    """Write `run.json` with the digests of all other files and of itself."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != RUN_FILE)
+    record["files"] = {path.name: file_digest(path) for path in files}
+    record.pop("seal", None)
+    record["seal"] = _seal_of(record)
+    write_json(folder / RUN_FILE, record)
+
+
+def _seal_of(record: Mapping[str, Any]) -> str:
+    unsealed = {key: value for key, value in record.items() if key != "seal"}
+    text = json.dumps(_finite(unsealed), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_scenario(scenario: Scenario, path: Path) -> None:
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.allow_unicode = True
+    yaml.width = 120
+    with path.open("w", encoding="utf-8") as stream:
+        yaml.dump(scenario.to_mapping(), stream)
+
+
+def read_run_document(folder: Path) -> dict[str, Any]:
+    """What `run.json` of a run folder holds.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    path = folder / RUN_FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); is this the folder of a run?") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(document, dict) or not {"solver", "objective", "globals", "sizes"} <= document.keys():
+        raise InputError(f"{path}: is not the record of a run")
+    return document
+
+
+def read_folder(folder: Path) -> Simulation:
+    """A run from its files alone; every KPI, the bill and all checks are computed anew.
+
+    Raises:
+        InputError: a file is missing or cannot be read.
+    """
+    document = read_run_document(folder)
+    scenario = load_scenario(folder / SCENARIO_FILE)
+    sizes = document["sizes"]
+    optimal = _read_dispatch(folder, "optimal", scenario, document)
+    baseline = _read_dispatch(folder, "baseline", baseline_scenario(scenario, sizes), document)
+    return Simulation(optimal, baseline, summarize(optimal, baseline), document.get("timings", {}))
+
+
+def _read_dispatch(folder: Path, which: str, scenario: Scenario, document: Mapping[str, Any]) -> Dispatch:
+    frame = _read_parquet(folder / SERIES_FILES[which])
+    if len(frame) != scenario.grid.num_steps or not frame.index.equals(scenario.grid.index):
+        raise InputError(f"{folder / SERIES_FILES[which]}: its times are not those of scenario.yaml")
+    tables = {}
+    prefix = TABLE_PREFIX[which]
+    for path in sorted(folder.glob(f"{prefix}*.parquet")):
+        name = path.name.removeprefix(prefix).removesuffix(".parquet")
+        if name.split(".")[0] in scenario.components and path.name not in SERIES_FILES.values():
+            tables[name] = _read_parquet(path)
+    solver = {**document["solver"], "notes": tuple(document["solver"]["notes"])}
+    nan = {key: np.nan for key in ("gap", "primal_residual", "dual_residual") if solver.get(key) is None}
+    return Dispatch(
+        scenario=scenario,
+        series={str(name): frame[name].to_numpy() for name in frame.columns},
+        globals_={name: np.asarray(values) for name, values in document["globals"][which].items()},
+        sizes=document["sizes"] if which == "optimal" else {},
+        tables=tables,
+        objective=document["objective"][which],
+        solver=SolveRecord(**{**solver, **nan}),
+        notes=tuple(document.get("notes", ())),
+    )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def verify_folder(folder: Path) -> list[Check]:
+    """Everything that can be said about a run folder from its files; all passed when nothing was altered.
+
+    The digests are compared, every KPI and bill line is computed anew from the series and compared with what is
+    written, the physics is replayed, and what the components read from outside is read again where it is still there.
+
+    Raises:
+        InputError: the folder is not that of a run, or so damaged that it cannot be read.
+    """
+    document = read_run_document(folder)
+    checks = [_said("run.json is as it was sealed", document.get("seal") == _seal_of(document))]
+    for name, digest in document.get("files", {}).items():
+        path = folder / name
+        checks.append(_said(f"{name} is as it was written", path.is_file() and file_digest(path) == digest))
+    simulation = read_folder(folder)
+    scenario = simulation.scenario
+    checks.append(_said("scenario.yaml is the scenario that ran", scenario.digest() == document["scenario_digest"]))
+    written = _read_summary(folder)
+    afresh = summary_document(simulation)
+    for section in ("kpis", "components", "sizes", "solver", "horizon", "scenario", "status", "objective", "currency"):
+        matched = _same(_finite(afresh[section]), written.get(section))
+        checks.append(_said(f"summary.json: {section} follow from the series", matched))
+    for which, _, summary in _both(simulation):
+        checks.append(_bill_check(folder / BILL_FILES[which], summary))
+    checks += _inputs_checks(simulation, document)
+    return checks + list(simulation.summary.checks)
+
+
+def _said(name: str, true: bool, detail: str = "") -> Check:
+    return Check(name, 0.0 if true else np.inf, detail=detail)
+
+
+def _read_summary(folder: Path) -> dict[str, Any]:
+    try:
+        written = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / SUMMARY_FILE}: cannot be read: {error}") from error
+    return written if isinstance(written, dict) else {}
+
+
+def _same(afresh: Any, written: Any) -> bool:
+    """Whether two plain documents agree, numbers to 1e-9 relative."""
+    if isinstance(afresh, Mapping):
+        return (
+            isinstance(written, Mapping)
+            and afresh.keys() == written.keys()
+            and all(_same(value, written[key]) for key, value in afresh.items())
+        )
+    if isinstance(afresh, list):
+        return isinstance(written, list) and len(afresh) == len(written) and all(map(_same, afresh, written))
+    if isinstance(afresh, float) and isinstance(written, int | float):
+        return bool(abs(afresh - written) <= 1e-9 * max(1.0, abs(afresh)))
+    return bool(afresh == written)
+
+
+def _bill_check(path: Path, summary: Summary) -> Check:
+    import pandas as pd
+
+    name = f"{path.name} follows from the meter"
+    try:
+        written = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        return _said(name, False, str(error).splitlines()[0])
+    lines = summary.bill.lines
+    if list(written.columns) != list(lines.columns) or len(written) != len(lines):
+        return _said(name, False, "other columns or another number of lines")
+    for column in lines.columns:
+        ours, theirs = lines[column], written[column]
+        if pd.api.types.is_numeric_dtype(ours):
+            if not pd.api.types.is_numeric_dtype(theirs):
+                return _said(name, False, f"column {column} is not numeric")
+            if not np.allclose(ours.to_numpy(), theirs.to_numpy(), rtol=1e-9, atol=1e-9, equal_nan=True):
+                return _said(name, False, f"column {column}")
+        elif list(ours.fillna("").astype(str)) != list(theirs.fillna("").astype(str)):
+            return _said(name, False, f"column {column}")
+    return _said(name, True)
+
+
+def _inputs_checks(simulation: Simulation, document: Mapping[str, Any]) -> list[Check]:
+    """What components read from outside, read again: only where every input file is there, and is the same."""
+    for path, digest in document.get("inputs", {}).items():
+        with contextlib.suppress(OSError):
+            if file_digest(Path(path)) == digest:
+                continue
+        return []
+    checks = []
+    for name, inputs in simulation.scenario.read_inputs().items():
+        values = simulation.optimal.values(name)
+        same = all(
+            key in values.series and np.allclose(array, values.series[key], rtol=1e-9, atol=1e-9)
+            for key, array in inputs.series.items()
+        )
+        checks.append(_said(f"{name}: its input series are those of the scenario", same))
+    return checks
+
+
+def refresh_page(folder: Path, page: PageMaker) -> Path:
+    """Make the page of a run folder anew from its files; returns its path."""
+    document = read_run_document(folder)
+    text = page(read_folder(folder))
+    target = folder / PAGE_FILE
+    partial = folder / f".{PAGE_FILE}.{os.getpid()}"
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    seal(folder, document)
+    return target
