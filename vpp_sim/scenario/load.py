@@ -1,0 +1,287 @@
+"""From YAML to a Scenario, or to every fault with its line.
+
+file -> layers (extends, overrides, settings) -> one mapping with the place of each value -> models -> Scenario
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from vpp_sim.components import REGISTRY
+from vpp_sim.components.base import Component
+from vpp_sim.errors import Fault, InputError, nearest
+from vpp_sim.scenario.layers import (
+    Layer,
+    Place,
+    file_references,
+    is_file_name,
+    is_foreign,
+    merged,
+    parsed_path,
+    reference_fault,
+    with_references,
+)
+from vpp_sim.scenario.model import Frame, Scenario
+from vpp_sim.scenario.settings import TOP_KEYS, override_faults, with_overrides, with_settings
+from vpp_sim.tariffs import Tariff, load_tariff
+from vpp_sim.yaml_lines import Path_, faults_from_validation, read_yaml
+
+#: Names that mean something else in results and in settings.
+RESERVED_NAMES = frozenset({"bus", *TOP_KEYS})
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PRIVATE = "x-"
+
+
+def load_scenario(path: str | Path, *, overrides: Sequence[str] = (), settings: Sequence[str] = ()) -> Scenario:
+    """The scenario of a YAML file, with its base files, the named overrides and then the settings applied.
+
+    Checks everything that can be checked without reading series: keys, values, names, the tariff, and that every
+    file is there.
+
+    Args:
+        path: the file.
+        overrides: names from the file's `overrides`, applied in order.
+        settings: texts such as `battery.energy_kwh=8000`, applied in order; the value is YAML.
+
+    Raises:
+        InputError: every fault found, with file and line.
+    """
+    path = Path(path)
+    layer = _with_bases(path, ())
+    chosen, unknown = with_overrides(layer, overrides)
+    chosen, wrong = with_settings(chosen, settings)
+    faults = [*override_faults(layer), *unknown, *wrong]
+    scenario = _Loading(chosen, path.parent, path, faults).scenario()
+    faults += _faults_of_unused_overrides(layer, path.parent, overrides, faults)
+    if scenario is None or faults:
+        raise InputError(dict.fromkeys(faults))
+    return scenario
+
+
+def scenario_from_mapping(
+    mapping: Mapping[str, Any],
+    *,
+    base_dir: str | Path,
+    file: str = "",
+    lines: Mapping[Path_, int] | None = None,
+) -> Scenario:
+    """The scenario of plain data as a scenario file holds it, without `extends` and with `overrides` unused.
+
+    Args:
+        mapping: the content, e.g. of `Scenario.to_mapping`.
+        base_dir: folder that relative paths start from.
+        file: name that faults carry.
+        lines: from `read_yaml`, for faults.
+
+    Raises:
+        InputError: every fault found.
+    """
+    layer = Layer.of_file(dict(mapping), lines or {}, file).without("overrides")
+    faults: list[Fault] = []
+    if layer.content.get("extends") is not None:
+        faults.append(layer.fault(("extends",), "only a file can extend another; use load_scenario"))
+    scenario = _Loading(layer, Path(base_dir), None, faults).scenario()
+    if scenario is None or faults:
+        raise InputError(dict.fromkeys(faults))
+    return scenario
+
+
+def _with_bases(path: Path, above: tuple[tuple[Path, Path], ...]) -> Layer:
+    """A file laid on the chain of files it extends; `above` are the files that led here, as named and resolved."""
+    content, lines = read_yaml(path)
+    layer = Layer.of_file({key: value for key, value in content.items() if not _is_private(key)}, lines, str(path))
+    reference = layer.content.get("extends")
+    layer = layer.without("extends")
+    if reference is None:
+        return layer
+    here = layer.place(()).file
+    line = lines.get(("extends",))
+
+    def refuse(message: str) -> InputError:
+        return InputError(Fault(message, path="extends", file=here, line=line))
+
+    if not isinstance(reference, str):
+        raise refuse(f"must be the path of a scenario file, got {reference!r}")
+    if (problem := reference_fault(reference, path.parent)) is not None:
+        raise refuse(problem)
+    base_path = path.parent / reference
+    chain = (*above, (path, path.resolve()))
+    if base_path.resolve() in [resolved for _, resolved in chain]:
+        names = " -> ".join(str(named) for named, _ in chain)
+        raise refuse(f"goes round in a circle: {names} -> {base_path}; take one `extends` out")
+    base = _with_bases(base_path, chain)
+    if base_path.resolve().parent != path.resolve().parent:
+        base = Layer(_rebased(base.content, os.path.dirname(reference)), base.places)
+    return merged(base, layer)
+
+
+def _is_private(key: object) -> bool:
+    return isinstance(key, str) and key.startswith(_PRIVATE)
+
+
+def _rebased(content: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Content of a base file in another folder, with its references as seen from the file that extends it."""
+
+    def seen_from_here(reference: str) -> str:
+        return reference if is_foreign(reference) else os.path.join(folder, reference)
+
+    moved: dict[str, Any] = with_references(content, seen_from_here)
+    return moved
+
+
+def _faults_of_unused_overrides(
+    layer: Layer, base_dir: Path, used: Sequence[str], known: Sequence[Fault]
+) -> list[Fault]:
+    """Wrong keys and values inside overrides that were not asked for, which would otherwise stay unseen.
+
+    An override may build on another one, so what seems missing under it alone is no fault.
+    """
+    overrides = layer.content.get("overrides")
+    found: dict[Fault, None] = {}
+    for name, change in overrides.items() if isinstance(overrides, dict) else ():
+        if name in used or not isinstance(change, dict):
+            continue
+        faults: list[Fault] = []
+        _Loading(with_overrides(layer, [name])[0], base_dir, None, faults).scenario()
+        own = {(place.file, place.line) for path, place in layer.places.items() if path[:2] == ("overrides", name)}
+        found.update(
+            dict.fromkeys(
+                fault for fault in faults if (fault.file, fault.line) in own and not fault.message.startswith("missing")
+            )
+        )
+    return [fault for fault in found if fault not in known]
+
+
+@dataclass
+class _Loading:
+    """One pass over a merged layer; collects faults instead of stopping at the first."""
+
+    layer: Layer
+    base_dir: Path
+    source: Path | None
+    faults: list[Fault] = field(default_factory=list)
+
+    def scenario(self) -> Scenario | None:
+        """The scenario, or None where a fault was found."""
+        before = len(self.faults)
+        content = self.layer.content
+        frame_content = {key: value for key, value in content.items() if not _is_private(key)}
+        frame: Frame | None = self._validated(Frame, frame_content, ())
+        components = self._components(content.get("components"))
+        tariff = self._tariff(content.get("tariff"))
+        self._check_files()
+        if frame is not None and tariff is not None and tariff.currency != frame.currency:
+            self._fault(
+                ("currency",),
+                f"is {frame.currency}, but the tariff is in {tariff.currency}; choose a tariff in {frame.currency}",
+            )
+        if frame is None or tariff is None or len(self.faults) > before:
+            return None
+        return Scenario(
+            name=frame.name,
+            description=frame.description,
+            currency=frame.currency,
+            horizon=frame.horizon,
+            site=frame.site,
+            weather=frame.weather,
+            tariff=tariff,
+            components=components,
+            dispatch=frame.dispatch,
+            economics=frame.economics,
+            base_dir=self.base_dir,
+            source=self.source,
+            layer=self.layer,
+        )
+
+    def _fault(self, path: Path_, message: str) -> None:
+        self.faults.append(self.layer.fault(path, message))
+
+    def _validated(self, model: Any, content: Any, above: Path_) -> Any:
+        """The model of some content, or None and faults."""
+        try:
+            return TypeAdapter(model).validate_python(content)
+        except ValidationError as error:
+            # lines are stood for by numbers of places, since a value may come from any file or from a setting
+            numbered: dict[Path_, int] = {path: number for number, path in enumerate(self.layer.places)}
+            paths: list[Path_] = list(self.layer.places)
+            for fault in faults_from_validation(error, numbered, "", above, model=model):
+                place = self.layer.places[paths[fault.line]] if fault.line is not None else Place()
+                shown = ("--set " if place.setting else "") + fault.path.removeprefix("components.")
+                self.faults.append(Fault(fault.message, path=shown, file=place.file, line=place.line))
+            return None
+
+    def _components(self, content: object) -> dict[str, Component]:
+        found: dict[str, Component] = {}
+        if not isinstance(content, dict):
+            return found  # told with the frame
+        first_of_kind: dict[str, str] = {}
+        for name, part in content.items():
+            path = ("components", name)
+            self._check_name(name, path)
+            kind = self._kind(part, path)
+            if kind is None:
+                continue
+            if kind.exactly_one and first_of_kind.setdefault(part["kind"], name) != name:
+                self._fault(path, f"a second {part['kind']}; the first is {first_of_kind[part['kind']]}; keep one")
+            component = self._validated(kind, part, path)
+            if component is not None:
+                found[name] = component
+        for word, kind in REGISTRY.items():
+            if kind.exactly_one and word not in first_of_kind:
+                self._fault(("components",), f"missing: exactly one component of kind {word}")
+        return found
+
+    def _check_name(self, name: object, path: Path_) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            self._fault(path, "a component's name must be lower-case letters, digits and _, beginning with a letter")
+        elif name in RESERVED_NAMES:
+            self._fault(path, f"the name {name} is reserved; call the component something else")
+
+    def _kind(self, part: object, path: Path_) -> type[Component] | None:
+        known = ", ".join(sorted(REGISTRY))
+        if not isinstance(part, dict):
+            got = "nothing" if part is None else repr(part)
+            self._fault(path, f"must be a mapping with kind: one of {known}, got {got}")
+            return None
+        word = part.get("kind")
+        if word is None:
+            hint = f"kind: {path[-1]}" if path[-1] in REGISTRY else f"one of {known}"
+            self._fault(path, f"missing: kind; {hint}")
+            return None
+        if not isinstance(word, str) or word not in REGISTRY:
+            close = nearest(str(word), REGISTRY)
+            hint = f"did you mean {close}? " if close else ""
+            place = self.layer.place((*path, "kind"))
+            shown = self.layer.fault(path, "").path
+            self.faults.append(Fault(f"unknown kind '{word}'; {hint}one of {known}", shown, place.file, place.line))
+            return None
+        return REGISTRY[word]
+
+    def _tariff(self, content: object) -> Tariff | None:
+        if not isinstance(content, str | dict):
+            return None  # told with the frame
+        try:
+            return load_tariff(content, self.base_dir)
+        except InputError as error:
+            if not isinstance(content, str) or not is_file_name(content) or (self.base_dir / content).is_file():
+                for fault in error.faults:
+                    path = parsed_path(fault.path)
+                    path = path if path[:1] == ("tariff",) else ("tariff", *path)
+                    self.faults.append(fault if fault.file else self.layer.fault(path, fault.message))
+            return None
+
+    def _check_files(self) -> None:
+        """Every reference to a file must be a file, named in a way that works on other machines too."""
+        named = {
+            key: self.layer.content[key] for key in ("weather", "tariff", "components") if key in self.layer.content
+        }
+        for path, reference in file_references(named):
+            if (problem := reference_fault(reference, self.base_dir)) is not None:
+                self._fault(path, problem)

@@ -1,0 +1,303 @@
+"""What a scenario is: one site over one horizon, with everything that a dispatch needs, frozen."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, field_validator, model_validator
+
+from vpp_sim.components.base import Component, Context, Inputs
+from vpp_sim.errors import Fault, InputError, nearest
+from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.scenario.layers import Layer, parsed_path, with_references
+from vpp_sim.time_grid import STEP_MINUTES, TimeGrid
+from vpp_sim.units import HOURS_PER_DAY, MINUTES_PER_HOUR
+from vpp_sim.weather import Site, Weather, WeatherSource, read_weather, source_files
+
+if TYPE_CHECKING:
+    from vpp_sim.tariffs import Tariff
+
+SOLVERS = ("auto", "highs", "pulp:NAME")
+#: Above this difference between a zone's clock and the sun a remark is due; Kashgar on Beijing time is 3 h.
+CLOCK_AGAINST_SUN_HOURS = 3.5
+DEGREES_PER_HOUR = 15.0
+
+
+class Horizon(StrictModel):
+    """The span of time that is simulated."""
+
+    start: dt.datetime = quantity("first step: a date, or a local time such as 2025-01-01 06:00")
+    days: int = quantity("length in local calendar days", unit="d", ge=1, le=3660)
+    step_minutes: Literal[5, 10, 15, 30, 60] = quantity("length of a step", unit="min", default=60)
+    timezone: str = quantity("IANA name of the local time zone, e.g. Asia/Shanghai")
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _local_start(cls, value: object) -> dt.datetime:
+        wanted = f"must be a date such as 2025-01-01 or a local time such as 2025-01-01 06:00, got {value!r}"
+        if isinstance(value, str):
+            try:
+                value = dt.datetime.fromisoformat(value)
+            except ValueError:
+                raise ValueError(wanted) from None
+        if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+            value = dt.datetime.combine(value, dt.time())
+        if not isinstance(value, dt.datetime):
+            raise ValueError(wanted)
+        if value.tzinfo is not None:
+            raise ValueError(f"must be local time without an offset, got {value}; the zone stands in timezone")
+        if not 1950 <= value.year <= 2200:
+            raise ValueError(f"must lie in the years 1950 to 2200, got {value.year}")
+        return value
+
+    @field_validator("step_minutes", mode="before")
+    @classmethod
+    def _known_step(cls, value: object) -> object:
+        if isinstance(value, bool) or value not in STEP_MINUTES:
+            raise ValueError(f"must be one of {', '.join(map(str, STEP_MINUTES))} min, got {value}")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        known = available_timezones()
+        if name not in known:
+            close = nearest(name, known)
+            hint = f"; did you mean {close}?" if close else "; write an IANA name such as Asia/Shanghai"
+            raise ValueError(f"unknown time zone {name!r}{hint}")
+        return name
+
+    @model_validator(mode="after")
+    def _start_on_a_step(self) -> Self:
+        into_hour = dt.timedelta(minutes=self.start.minute, seconds=self.start.second)
+        if into_hour % dt.timedelta(minutes=self.step_minutes) or self.start.microsecond:
+            raise ValueError(f"start: must lie on a step of {self.step_minutes} min, got {self.start:%H:%M:%S}")
+        return self
+
+    def time_grid(self) -> TimeGrid:
+        """The axis; its end is `days` calendar days later, so that a day of 23 or 25 hours is whole."""
+        zone = ZoneInfo(self.timezone)
+        end = (self.start + dt.timedelta(days=self.days)).replace(tzinfo=zone)
+        span = end.astimezone(dt.UTC) - self.start.replace(tzinfo=zone).astimezone(dt.UTC)
+        return TimeGrid(self.start, self.step_minutes, span // dt.timedelta(minutes=self.step_minutes), self.timezone)
+
+
+class DispatchOptions(StrictModel):
+    """How the best operation is found."""
+
+    strategy: Literal["optimal"] = quantity("perfect foresight over the whole horizon", default="optimal")
+    solver: str = quantity("solver of the linear program: auto, highs, or pulp:NAME", default="auto")
+    time_limit_seconds: float | None = quantity("longest time for one solve", unit="s", default=None, gt=0)
+
+    @field_validator("solver")
+    @classmethod
+    def _known_solver(cls, name: str) -> str:
+        if not re.fullmatch(r"auto|highs|pulp:[A-Za-z][A-Za-z0-9_]*", name):
+            raise ValueError(f"unknown solver {name!r}; one of {', '.join(SOLVERS)} (e.g. pulp:CBC)")
+        return name
+
+
+class Economics(StrictModel):
+    """Money over years."""
+
+    discount_rate: float = quantity("yearly discount rate", default=0.06, ge=0, le=1)
+    lifetime_years: float = quantity("years over which the project is judged", unit="a", default=20.0, gt=0, le=100)
+
+
+class Frame(StrictModel):
+    """The keys of a scenario file besides its components; a file may also have keys that begin with `x-`."""
+
+    name: str = quantity("what the site is called", min_length=1, max_length=200)
+    description: str = quantity("what it is for, in a sentence or two", default="")
+    currency: str = quantity("currency of all money, three letters, e.g. CNY")
+    horizon: Horizon = quantity("the span of time that is simulated")
+    site: Site = quantity("where the site stands")
+    weather: WeatherSource = quantity("where sun and temperature come from")
+    tariff: str | dict[str, Any] = quantity("a tariff's name, a file, or a tariff written out")
+    components: dict[str, Any] = quantity("the components of the site by name")
+    dispatch: DispatchOptions = quantity("how the best operation is found", default_factory=DispatchOptions)
+    economics: Economics = quantity("money over years", default_factory=Economics)
+    extends: str | None = quantity("a scenario file that this one changes", default=None)
+    overrides: dict[str, dict[str, Any]] = quantity(
+        "named changes to this scenario, applied with --override NAME", default_factory=dict
+    )
+
+    @field_validator("currency")
+    @classmethod
+    def _three_letters(cls, word: str) -> str:
+        if not re.fullmatch(r"[A-Z]{3}", word):
+            raise ValueError(f"must be three capital letters such as CNY, got {word!r}")
+        return word
+
+
+class _Lazy:
+    """What a scenario reads once and shares with its variants of the same place and time."""
+
+    grid: TimeGrid | None = None
+    weather: Weather | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """One site over one horizon, as `load_scenario` makes it: checked as far as can be without reading series.
+
+    Two scenarios are equal when `to_mapping` says the same, wherever they were loaded from.
+    """
+
+    name: str
+    description: str
+    currency: str
+    horizon: Horizon
+    site: Site
+    weather: Any
+    tariff: Tariff
+    components: dict[str, Component]
+    dispatch: DispatchOptions
+    economics: Economics
+    base_dir: Path
+    source: Path | None = None
+    #: The text this was read from, for faults that show only when files are read.
+    layer: Layer = field(default_factory=lambda: Layer({}), repr=False)
+    _lazy: _Lazy = field(default_factory=_Lazy, repr=False)
+
+    @property
+    def grid(self) -> TimeGrid:
+        """The time axis."""
+        if self._lazy.grid is None:
+            self._lazy.grid = self.horizon.time_grid()
+        return self._lazy.grid
+
+    def read_weather(self) -> Weather:
+        """The weather on the time axis; read once.
+
+        Raises:
+            InputError: a file that is absent or cannot be used.
+        """
+        if self._lazy.weather is None:
+            try:
+                self._lazy.weather = read_weather(self.weather, self.grid, self.site, self.base_dir)
+            except InputError as error:
+                raise InputError([self._placed(fault, "weather") for fault in error.faults]) from None
+        return self._lazy.weather
+
+    def context(self) -> Context:
+        """The outside as components see it."""
+        return Context(self.grid, self.site, self.tariff, self.base_dir, self.read_weather)
+
+    def read_inputs(self) -> dict[str, Inputs]:
+        """Everything that components read from outside, by component.
+
+        Raises:
+            InputError: every fault of every component, at its line of the scenario file.
+        """
+        context = self.context()
+        found: dict[str, Inputs] = {}
+        faults: dict[Fault, None] = {}
+        for name, component in self.components.items():
+            try:
+                found[name] = component.inputs(context)
+            except InputError as error:
+                faults.update(dict.fromkeys(self._placed(fault, "components", name) for fault in error.faults))
+        if faults:
+            raise InputError(faults)
+        return found
+
+    def _placed(self, fault: Fault, *above: str) -> Fault:
+        """A fault of a reader, at the place in the scenario that asked for the reading; others stay as they are."""
+        if fault.file or (fault.path.startswith(("weather", "--set ")) and above[0] != "weather"):
+            return fault
+        inside = parsed_path(fault.path)
+        if inside[:1] == (above[-1],):
+            inside = inside[1:]
+        return self.layer.fault((*above, *inside), fault.message)
+
+    def files(self) -> tuple[Path, ...]:
+        """Every data file that a run reads, each once."""
+        listed = list(source_files(self.weather, self.base_dir))
+        listed += self.tariff.files(self.base_dir)
+        for component in self.components.values():
+            listed += component.files(self.base_dir)
+        return tuple(dict.fromkeys(listed))
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on what is allowed but unusual."""
+        zone = ZoneInfo(self.horizon.timezone)
+        offset = self.horizon.start.replace(tzinfo=zone).utcoffset() or dt.timedelta()
+        hours = offset.total_seconds() / (MINUTES_PER_HOUR * 60)
+        apart = (hours - self.site.longitude / DEGREES_PER_HOUR + HOURS_PER_DAY / 2) % HOURS_PER_DAY - HOURS_PER_DAY / 2
+        notes = []
+        if abs(apart) > CLOCK_AGAINST_SUN_HOURS:
+            notes.append(
+                f"site.longitude {self.site.longitude:g} deg and {self.horizon.timezone} (UTC{hours:+g} h) are "
+                f"{abs(apart):.1f} h apart; check the sign of the longitude and the time zone"
+            )
+        return tuple(notes)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The scenario as resolved, plain data: nothing left to inherit or to look up, paths of files absolute.
+
+        `scenario_from_mapping` makes an equal scenario of it.
+        """
+        mapping = {
+            "name": self.name,
+            "description": self.description,
+            "currency": self.currency,
+            "horizon": self.horizon,
+            "site": self.site,
+            "weather": self.weather,
+            "tariff": self.tariff,
+            "components": self.components,
+            "dispatch": self.dispatch,
+            "economics": self.economics,
+        }
+        plain = {key: _plain(value) for key, value in mapping.items()}
+        absolute: dict[str, Any] = with_references(plain, lambda path: str((self.base_dir / path).resolve()))
+        return absolute
+
+    def digest(self) -> str:
+        """SHA-256 of `to_mapping`; the same for equal scenarios."""
+        text = json.dumps(self.to_mapping(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def replace_components(self, components: Mapping[str, Component]) -> Scenario:
+        """The same site with these components; the weather is not read again."""
+        return replace(self, components=dict(components))
+
+    def with_components(self, **components: Component | None) -> Scenario:
+        """The same site with some components replaced or added, or (None) taken away."""
+        kept = {name: part for name, part in {**self.components, **components}.items() if part is not None}
+        return self.replace_components(kept)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scenario) and self.to_mapping() == other.to_mapping()
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+
+def _plain(value: Any) -> Any:
+    """Models and containers as plain data that YAML can hold."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return {fields[name].alias or name: _plain(getattr(value, name)) for name in fields}
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, int) else str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, frozenset | set):
+        return sorted(_plain(entry) for entry in value)
+    if isinstance(value, dt.time):
+        return value.isoformat(timespec="minutes")
+    if isinstance(value, Path):
+        return str(value)
+    return value
