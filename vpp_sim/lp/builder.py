@@ -32,6 +32,8 @@ class StepVariable:
     @property
     def previous(self) -> StepVariable:
         """The variable one step back; in a constraint's first step the term is absent."""
+        if self.lag:
+            raise ValueError(f"{self.name}: a row reaches one step back and no further; add a variable that carries it")
         return StepVariable(self.name, self.block, 1)
 
 
@@ -49,7 +51,10 @@ class GlobalVariable:
 
     def at(self, position: int | IntArray) -> GlobalVariable:
         """One of the variables, by position, or with an array (num_steps,) one for each step."""
-        return GlobalVariable(self.name, self.first, self.count, position)
+        positions = np.asarray(position)
+        if not np.issubdtype(positions.dtype, np.integer) or not ((positions >= 0) & (positions < self.count)).all():
+            raise ValueError(f"{self.name}: positions must be whole numbers from 0 to {self.count - 1}, got {position}")
+        return GlobalVariable(self.name, self.first, self.count, positions.copy() if positions.ndim else int(positions))
 
     @property
     def offset(self) -> int | IntArray:
@@ -59,6 +64,14 @@ class GlobalVariable:
                 raise ValueError(f"{self.name} has {self.count} variables; say which with .at(...)")
             return self.first
         return self.first + self.picked
+
+
+def _limits(name: str, lower: object, upper: object, equals: object) -> tuple[object, object]:
+    if equals is None:
+        return lower, upper
+    if np.isfinite(np.asarray(lower, dtype=np.float64)).any() or np.isfinite(np.asarray(upper, dtype=np.float64)).any():
+        raise ValueError(f"{name}: give either equals or lower and upper")
+    return equals, equals
 
 
 Term = tuple[StepVariable | GlobalVariable, float | FloatArray]
@@ -75,6 +88,8 @@ class ProgramBuilder:
     """
 
     def __init__(self, num_steps: int) -> None:
+        if num_steps < 1:
+            raise ValueError(f"a program has at least one step, got {num_steps}")
         self.num_steps = num_steps
         self.cost_offset = 0.0
         self._names: set[str] = set()
@@ -89,21 +104,45 @@ class ProgramBuilder:
             raise ValueError(f"the name {name} is used twice in one program")
         self._names.add(name)
 
-    def _filled(self, name: str, value: object, size: int) -> FloatArray:
-        array = np.asarray(value, dtype=np.float64)
+    def _filled(self, name: str, value: object, size: int, *, finite: bool = False) -> FloatArray:
+        """A copy of the value as (size,), so that later changes of the caller's array do not reach the program."""
+        array = np.array(value, dtype=np.float64)
         if array.ndim and array.shape != (size,):
             raise ValueError(f"{name}: expected a scalar or shape ({size},), got {array.shape}")
         if np.isnan(array).any():
             raise ValueError(f"{name}: NaN in a number of the program")
+        if finite and np.isinf(array).any():
+            raise ValueError(f"{name}: infinity in a cost or coefficient")
         return np.broadcast_to(array, size)
+
+    def _between(self, name: str, lower: object, upper: object, size: int) -> tuple[FloatArray, FloatArray]:
+        low, high = self._filled(name, lower, size), self._filled(name, upper, size)
+        if (low == np.inf).any() or (high == -np.inf).any():
+            raise ValueError(f"{name}: a lower bound of +infinity or an upper bound of -infinity leaves no value")
+        return low, high
+
+    def _checked(self, name: str, terms: Sequence[Term]) -> list[Term]:
+        """The terms with coefficients as checked floats or copied arrays (num_steps,)."""
+        checked: list[Term] = []
+        for variable, coefficient in terms:
+            what = f"{name}: coefficient of {variable.name}"
+            if isinstance(variable, StepVariable):
+                own = variable.block < len(self._steps) and self._steps[variable.block][0] == variable.name
+            else:
+                own = any(first[0] == variable.name for first in self._globals)
+                if np.ndim(variable.offset) and np.shape(variable.offset) != (self.num_steps,):
+                    raise ValueError(f"{what}: expected one position or one for each of {self.num_steps} steps")
+            if not own:
+                raise ValueError(f"{name}: {variable.name} is a variable of another program")
+            filled = self._filled(what, coefficient, self.num_steps, finite=True)
+            checked.append((variable, float(filled[0]) if np.ndim(coefficient) == 0 else filled))
+        return checked
 
     def variables(self, name: str, *, lower: object = 0.0, upper: object = np.inf, cost: object = 0.0) -> StepVariable:
         """Add one variable per step; bounds and cost are scalars or shape (num_steps,)."""
         self._claim(name)
-        n = self.num_steps
-        self._steps.append(
-            (name, self._filled(name, lower, n), self._filled(name, upper, n), self._filled(name, cost, n))
-        )
+        bounds = self._between(name, lower, upper, self.num_steps)
+        self._steps.append((name, *bounds, self._filled(name, cost, self.num_steps, finite=True)))
         return StepVariable(name, len(self._steps) - 1)
 
     def global_variables(
@@ -112,9 +151,8 @@ class ProgramBuilder:
         """Add `count` variables that belong to no step; bounds and cost are scalars or shape (count,)."""
         self._claim(name)
         first = self._num_globals
-        self._globals.append(
-            (name, self._filled(name, lower, count), self._filled(name, upper, count), self._filled(name, cost, count))
-        )
+        bounds = self._between(name, lower, upper, count)
+        self._globals.append((name, *bounds, self._filled(name, cost, count, finite=True)))
         self._num_globals += count
         return GlobalVariable(name, first, count)
 
@@ -129,11 +167,8 @@ class ProgramBuilder:
     ) -> None:
         """Add one row per step: lower <= sum of terms <= upper, or = equals; all scalars or shape (num_steps,)."""
         self._claim(name)
-        low, high = (lower, upper) if equals is None else (equals, equals)
-        for variable, coefficient in terms:
-            self._filled(f"{name}: coefficient of {variable.name}", coefficient, self.num_steps)
-        bounds = self._filled(name, low, self.num_steps), self._filled(name, high, self.num_steps)
-        self._rows.append((name, list(terms), *bounds))
+        low, high = _limits(name, lower, upper, equals)
+        self._rows.append((name, self._checked(name, terms), *self._between(name, low, high, self.num_steps)))
 
     def constrain_total(
         self,
@@ -150,11 +185,11 @@ class ProgramBuilder:
             if isinstance(variable, StepVariable):
                 if variable.lag:
                     raise ValueError(f"{name}: a total row takes no lagged terms; shift the coefficients instead")
-                self._filled(f"{name}: coefficient of {variable.name}", coefficient, self.num_steps)
             elif np.ndim(variable.offset) or np.ndim(coefficient):
                 raise ValueError(f"{name}: a total row takes global variables one at a time")
-        low, high = (lower, upper) if equals is None else (equals, equals)
-        self._totals.append((name, list(terms), float(low), float(high)))
+        low, high = _limits(name, lower, upper, equals)
+        (low_one,), (high_one,) = self._between(name, low, high, 1)
+        self._totals.append((name, self._checked(name, terms), float(low_one), float(high_one)))
 
     def freeze(self) -> LinearProgram:
         """The program as it stands; the builder may go on to be extended and frozen again."""
@@ -169,8 +204,7 @@ class ProgramBuilder:
 
         def split(terms: list[Term]) -> tuple[tuple[StepTerm, ...], tuple[GlobalTerm, ...]]:
             steps, globals_ = [], []
-            for variable, coefficient in terms:
-                value = float(coefficient) if np.ndim(coefficient) == 0 else np.asarray(coefficient, dtype=np.float64)
+            for variable, value in terms:
                 if isinstance(variable, StepVariable):
                     steps.append(StepTerm(variable.block, variable.lag, value))
                 else:

@@ -4,8 +4,13 @@ With row duals y and reduced costs z = c - A'y, split by sign (v+ = max(v, 0), v
 
     dual objective = sum(y+ row_lower - y- row_upper) + sum(z+ lower - z- upper)  <=  cost'x
 
-for every feasible x. A y or z whose sign needs an infinite bound is a dual violation and is left out of the sum.
-Residuals are relative to the size of the numbers that make the row or column (largest term, and 1).
+for every feasible x. A row dual whose sign needs an infinite bound is set to 0 first, which moves its error into z and
+into the gap; a z whose sign needs an infinite bound is a dual violation and is left out of the sum.
+
+Every residual is relative to the numbers that make it: a row's to its terms and to the bound it misses, a variable's
+to the bound it misses, a reduced cost to the terms of its column, the gap to the larger objective without its
+constant. A huge bound or dual elsewhere in the program must not make an error look small. Below 1 they
+are absolute, or relative to the largest bound or cost where even that is below 1 (money in millions, power in GW).
 """
 
 from __future__ import annotations
@@ -42,46 +47,57 @@ def _largest(values: FloatArray) -> float:
     return float(values.max()) if values.size else 0.0
 
 
-def _excess(values: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
-    return np.maximum(np.maximum(lower - values, values - upper), 0.0)
+def _floor(*arrays: FloatArray) -> float:
+    """Below what size residuals count as absolute: 1, or the largest finite number where all are smaller."""
+    largest = max(float(np.abs(array[np.isfinite(array)]).max(initial=0.0)) for array in arrays)
+    return min(1.0, largest) if largest > 0.0 else 1.0
 
 
-def _bound_size(lower: FloatArray, upper: FloatArray) -> FloatArray:
-    finite_low = np.where(np.isfinite(lower), np.abs(lower), 0.0)
-    finite_high = np.where(np.isfinite(upper), np.abs(upper), 0.0)
-    return np.maximum(finite_low, finite_high)
+def _excess(values: FloatArray, lower: FloatArray, upper: FloatArray, size: FloatArray | float) -> FloatArray:
+    """By how much values miss their bounds, relative to `size` and the bound missed."""
+    low = np.where(np.isfinite(lower), lower, values)
+    high = np.where(np.isfinite(upper), upper, values)
+    below = (low - values) / np.maximum(size, np.abs(low))
+    above = (values - high) / np.maximum(size, np.abs(high))
+    return np.maximum(np.maximum(below, above), 0.0)
 
 
 def certify(program: LinearProgram, primal: FloatArray, row_dual: FloatArray | None) -> Certificate:
-    """Certificate of a point (num_columns,) and, where given, row duals (num_rows,)."""
+    """Certificate of a point (num_columns,) and, where given, row duals (num_rows,).
+
+    A point or duals with NaN or infinity in them get infinite residuals.
+    """
+    primal_objective = float(program.cost @ primal) + program.cost_offset
+    if not np.isfinite(primal).all():
+        return Certificate(np.inf, np.inf, np.inf, primal_objective, np.nan)
     matrix = program.matrix
     absolute = abs(matrix)
-    activity = matrix @ primal
-    row_scale = 1.0 + np.maximum(absolute @ np.abs(primal), _bound_size(program.row_lower, program.row_upper))
-    column_scale = 1.0 + _bound_size(program.lower, program.upper)
+    size = _floor(program.row_lower, program.row_upper, program.lower, program.upper)
+    row_size = np.maximum(size, absolute @ np.abs(primal))
     primal_residual = max(
-        _largest(_excess(activity, program.row_lower, program.row_upper) / row_scale),
-        _largest(_excess(primal, program.lower, program.upper) / column_scale),
+        _largest(_excess(matrix @ primal, program.row_lower, program.row_upper, row_size)),
+        _largest(_excess(primal, program.lower, program.upper, size)),
     )
-    primal_objective = float(program.cost @ primal) + program.cost_offset
     if row_dual is None:
         return Certificate(primal_residual, np.nan, np.nan, primal_objective, np.nan)
+    if not np.isfinite(row_dual).all():
+        return Certificate(primal_residual, np.inf, np.inf, primal_objective, np.nan)
 
-    reduced = program.cost - matrix.T @ row_dual
-    dual_size = 1.0 + np.abs(program.cost) + absolute.T @ np.abs(row_dual)
-    largest_dual = 1.0 + float(np.abs(row_dual).max(initial=0.0))
+    dual = np.where(np.isfinite(program.row_lower), row_dual, np.minimum(row_dual, 0.0))
+    dual = np.where(np.isfinite(program.row_upper), dual, np.maximum(dual, 0.0))
+    reduced = program.cost - matrix.T @ dual
+    price = _floor(program.cost)
+    reduced_size = np.maximum(price, np.abs(program.cost) + absolute.T @ np.abs(dual))
 
-    def support(values: FloatArray, lower: FloatArray, upper: FloatArray) -> tuple[float, FloatArray]:
-        positive, negative = np.maximum(values, 0.0), np.maximum(-values, 0.0)
-        bad = np.where(np.isfinite(lower), 0.0, positive) + np.where(np.isfinite(upper), 0.0, negative)
-        low = positive @ np.where(np.isfinite(lower), lower, 0.0)
-        high = negative @ np.where(np.isfinite(upper), upper, 0.0)
-        return float(low - high), bad
+    def support(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
+        low = np.maximum(values, 0.0) @ np.where(np.isfinite(lower), lower, 0.0)
+        high = np.maximum(-values, 0.0) @ np.where(np.isfinite(upper), upper, 0.0)
+        return float(low - high)
 
-    rows, row_bad = support(row_dual, program.row_lower, program.row_upper)
-    columns, column_bad = support(reduced, program.lower, program.upper)
-    dual_objective = rows + columns + program.cost_offset
-    dual_residual = max(_largest(row_bad) / largest_dual, _largest(column_bad / dual_size))
-    scale = 1.0 + max(abs(primal_objective), abs(dual_objective))
-    gap = abs(primal_objective - dual_objective) / scale
-    return Certificate(primal_residual, dual_residual, gap, primal_objective, dual_objective)
+    wrong = np.maximum(np.where(np.isfinite(program.lower), 0.0, reduced), 0.0)
+    wrong += np.maximum(np.where(np.isfinite(program.upper), 0.0, -reduced), 0.0)
+    dual_residual = _largest(wrong / reduced_size)
+    without_offset = primal_objective - program.cost_offset
+    dual_value = support(dual, program.row_lower, program.row_upper) + support(reduced, program.lower, program.upper)
+    gap = abs(without_offset - dual_value) / max(size * price, abs(without_offset), abs(dual_value))
+    return Certificate(primal_residual, dual_residual, gap, primal_objective, dual_value + program.cost_offset)

@@ -193,6 +193,8 @@ class LinearProgram:
         assembled = sp.coo_array(entries, shape=shape).tocsc()
         assembled.indices = assembled.indices.astype(np.int32, copy=False)
         assembled.indptr = assembled.indptr.astype(np.int32, copy=False)
+        # terms on one place are summed, and may cancel
+        assembled.eliminate_zeros()
         assembled.sort_indices()
         return assembled
 
@@ -223,6 +225,12 @@ class LinearProgram:
         row_upper: FloatArray | None = None,
     ) -> LinearProgram:
         """The same matrix with other costs or bounds; the assembled matrix is shared, not rebuilt."""
+        for given, own in ((cost, self.cost), (lower, self.lower), (upper, self.upper)):
+            if given is not None and given.shape != own.shape:
+                raise ValueError(f"a program of {self.num_columns} columns got numbers of shape {given.shape}")
+        for given, own in ((row_lower, self.row_lower), (row_upper, self.row_upper)):
+            if given is not None and given.shape != own.shape:
+                raise ValueError(f"a program of {self.num_rows} rows got numbers of shape {given.shape}")
         changed = replace(
             self,
             cost=self.cost if cost is None else cost,

@@ -21,30 +21,45 @@ class HighsSolver:
         """Solve one program; see `Solver.solve`."""
         import highspy
 
-        highs = highspy.Highs()
-        highs.setOptionValue("output_flag", options.verbose)
         algorithm = options.algorithm or "choose"
         if algorithm not in ALGORITHMS:
             raise ValueError(f"unknown algorithm {algorithm!r} for HiGHS; one of {', '.join(ALGORITHMS)}")
-        if algorithm == "ipm_without_crossover":
-            highs.setOptionValue("solver", "ipm")
-            highs.setOptionValue("run_crossover", "off")
-        else:
-            highs.setOptionValue("solver", algorithm)
-        if options.time_limit_seconds is not None:
-            highs.setOptionValue("time_limit", float(options.time_limit_seconds))
-        if options.tolerance is not None:
-            highs.setOptionValue("primal_feasibility_tolerance", options.tolerance)
-            highs.setOptionValue("dual_feasibility_tolerance", options.tolerance)
-            highs.setOptionValue("ipm_optimality_tolerance", options.tolerance)
         if options.threads is not None:
-            highs.setOptionValue("threads", options.threads)
+            # HiGHS keeps one pool of threads for the process and fails when another number is asked of it
+            highspy.Highs.resetGlobalScheduler(True)
+        highs = highspy.Highs()
+        set_option(highs, "output_flag", options.verbose)
+        set_option(highs, "solver", "ipm" if algorithm == "ipm_without_crossover" else algorithm)
+        if algorithm == "ipm_without_crossover":
+            set_option(highs, "run_crossover", "off")
+        if options.time_limit_seconds is not None:
+            set_option(highs, "time_limit", float(options.time_limit_seconds))
+        if options.tolerance is not None:
+            for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "ipm_optimality_tolerance"):
+                set_option(highs, name, options.tolerance)
+            if algorithm == "pdlp":
+                set_option(highs, "pdlp_optimality_tolerance", options.tolerance)
+        if options.threads is not None:
+            set_option(highs, "threads", options.threads)
         pass_program(highs, program)
         warm_start = options.warm_start
         if warm_start is not None and warm_start.basis is not None:
-            set_basis(highs, warm_start.basis)
+            set_basis(highs, warm_start.basis, program)
         highs.run()
+        if highs.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:
+            # an interior or first-order method stops here; the simplex method on the whole program tells which
+            set_option(highs, "solver", "simplex")
+            set_option(highs, "presolve", "off")
+            highs.run()
         return read_solution(highs, program, algorithm, keep_basis=options.keep_basis)
+
+
+def set_option(highs: Any, name: str, value: object) -> None:
+    """Set an option of HiGHS, which itself only returns a status for a value that it does not take."""
+    import highspy
+
+    if highs.setOptionValue(name, value) == highspy.HighsStatus.kError:
+        raise ValueError(f"HiGHS does not take {value!r} for its option {name}")
 
 
 def pass_program(highs: Any, program: LinearProgram) -> None:
@@ -70,13 +85,22 @@ def pass_program(highs: Any, program: LinearProgram) -> None:
         np.zeros(program.num_columns, dtype=np.int32),
     )
     if status == highspy.HighsStatus.kError:
-        raise ValueError("HiGHS refuses the program: a bound is NaN, or a lower bound is +inf or an upper one -inf")
+        raise ValueError(
+            "HiGHS refuses the program: a number is NaN, a lower bound is +inf, an upper bound is -inf, "
+            "or a coefficient is above 1e15"
+        )
 
 
-def set_basis(highs: Any, basis: Basis) -> None:
+def set_basis(highs: Any, basis: Basis, program: LinearProgram) -> None:
     """Start the next run from a basis of a program of the same shape."""
     import highspy
 
+    shape = (basis.columns.size, basis.rows.size)
+    if shape != (program.num_columns, program.num_rows):
+        raise ValueError(
+            f"warm start: a basis of {shape[0]} columns and {shape[1]} rows does not fit a program of "
+            f"{program.num_columns} and {program.num_rows}"
+        )
     kinds = list(highspy.HighsBasisStatus.__members__.values())
     by_number = {int(kind): kind for kind in kinds}
     start = highspy.HighsBasis()
@@ -91,6 +115,8 @@ def read_solution(highs: Any, program: LinearProgram, algorithm: str, *, keep_ba
 
     kind = highspy.HighsModelStatus
     model_status = highs.getModelStatus()
+    # HiGHS calls a program without columns empty whatever its rows ask for
+    rows_hold = not ((program.row_lower > 0.0) | (program.row_upper < 0.0)).any()
     status = {
         kind.kOptimal: SolveStatus.OPTIMAL,
         kind.kInfeasible: SolveStatus.INFEASIBLE,
@@ -98,11 +124,12 @@ def read_solution(highs: Any, program: LinearProgram, algorithm: str, *, keep_ba
         kind.kUnboundedOrInfeasible: SolveStatus.INFEASIBLE_OR_UNBOUNDED,
         kind.kTimeLimit: SolveStatus.TIME_LIMIT,
         kind.kIterationLimit: SolveStatus.ITERATION_LIMIT,
-        kind.kModelEmpty: SolveStatus.OPTIMAL,
+        kind.kModelEmpty: SolveStatus.OPTIMAL if rows_hold else SolveStatus.INFEASIBLE,
         kind.kUnknown: SolveStatus.INACCURATE,
     }.get(model_status, SolveStatus.ERROR)
     info = highs.getInfo()
-    iterations = max(info.simplex_iteration_count, 0) + max(info.ipm_iteration_count, 0)
+    counts = (info.simplex_iteration_count, info.ipm_iteration_count, getattr(info, "pdlp_iteration_count", 0))
+    iterations = sum(max(count, 0) for count in counts)
     common = {
         "solver": "highs",
         "solver_version": str(highs.version()),
