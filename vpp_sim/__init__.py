@@ -1,1 +1,57 @@
-"""vpp_sim: the optimal year of a microgrid with PV, storage, EV charging and flexible compute, certified."""
+"""vpp_sim: the optimal year of a microgrid with PV, storage, EV charging and flexible compute, certified.
+
+from pathlib import Path
+from vpp_sim import load_scenario, simulate, write_folder
+
+run = simulate(load_scenario("scenarios/xining_6mw.yaml"))
+run.summary.kpis["saving"].value
+write_folder(run, Path("results/xining"))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vpp_sim.dispatch import Dispatch
+    from vpp_sim.errors import VppSimError
+    from vpp_sim.kpi import Simulation, Summary, simulate, summarize
+    from vpp_sim.report.folder import read_folder, verify_folder, write_folder
+    from vpp_sim.scenario import Scenario, load_scenario
+
+#: Where each public name lives; it is imported when first used, so that the command line answers at once.
+_HOMES = {
+    "Dispatch": "vpp_sim.dispatch",
+    "Scenario": "vpp_sim.scenario",
+    "Simulation": "vpp_sim.kpi",
+    "Summary": "vpp_sim.kpi",
+    "VppSimError": "vpp_sim.errors",
+    "load_scenario": "vpp_sim.scenario",
+    "read_folder": "vpp_sim.report.folder",
+    "simulate": "vpp_sim.kpi",
+    "summarize": "vpp_sim.kpi",
+    "verify_folder": "vpp_sim.report.folder",
+    "write_folder": "vpp_sim.report.folder",
+}
+
+__all__ = [
+    "Dispatch",
+    "Scenario",
+    "Simulation",
+    "Summary",
+    "VppSimError",
+    "load_scenario",
+    "read_folder",
+    "simulate",
+    "summarize",
+    "verify_folder",
+    "write_folder",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'vpp_sim' has no attribute {name!r}")
+    return getattr(import_module(home), name)

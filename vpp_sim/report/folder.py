@@ -33,8 +33,7 @@ from vpp_sim.components.base import Check, Kpi
 from vpp_sim.dispatch import Dispatch, SolveRecord
 from vpp_sim.dispatch.baseline import baseline_scenario
 from vpp_sim.errors import InputError
-from vpp_sim.kpi.simulate import Simulation
-from vpp_sim.kpi.table import Summary, summarize
+from vpp_sim.kpi import Simulation, Summary, summarize
 from vpp_sim.scenario import Scenario, load_scenario
 
 if TYPE_CHECKING:
@@ -126,14 +125,15 @@ def _replace(folder: Path, made: Path) -> None:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write JSON as people and programs read it; a number that is no number becomes null."""
-    path.write_text(json.dumps(_finite(document), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(finite(document), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A document in which every number that is no number is None, as JSON wants it."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(entry) for key, entry in value.items()}
+        return {str(key): finite(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
+        return [finite(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):
@@ -229,7 +229,7 @@ def seal(folder: Path, record: dict[str, Any]) -> None:
 
 def _seal_of(record: Mapping[str, Any]) -> str:
     unsealed = {key: value for key, value in record.items() if key != "seal"}
-    text = json.dumps(_finite(unsealed), sort_keys=True, ensure_ascii=False)
+    text = json.dumps(finite(unsealed), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -331,7 +331,7 @@ def verify_folder(folder: Path) -> list[Check]:
     written = _read_summary(folder)
     afresh = summary_document(simulation)
     for section in ("kpis", "components", "sizes", "solver", "horizon", "scenario", "status", "objective", "currency"):
-        matched = _same(_finite(afresh[section]), written.get(section))
+        matched = _same(finite(afresh[section]), written.get(section))
         checks.append(_said(f"summary.json: {section} follow from the series", matched))
     for which, _, summary in _both(simulation):
         checks.append(_bill_check(folder / BILL_FILES[which], summary))

@@ -1,0 +1,79 @@
+"""`vpp-sim run`: one scenario to its optimal year, KPIs, bill and page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vpp_sim.cli.options import scenario_options
+
+if TYPE_CHECKING:
+    from vpp_sim.kpi import Simulation
+
+
+@click.command()
+@scenario_options
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Result folder [results/NAME OF THE FILE]."
+)
+@click.option("--solver", metavar="NAME", help="auto, highs, or pulp:NAME (pulp:CBC); overrides the scenario.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="What is printed.")
+@click.option("--no-page", is_flag=True, help="Leave report.html out.")
+def run(
+    path: str,
+    overrides: tuple[str, ...],
+    settings: tuple[str, ...],
+    out: Path | None,
+    solver: str | None,
+    form: str,
+    no_page: bool,
+) -> None:
+    """Find the optimal operation of SCENARIO and write a result folder."""
+    from vpp_sim.cli.progress import phases
+    from vpp_sim.errors import DefectError
+    from vpp_sim.kpi import simulate
+    from vpp_sim.report.folder import PAGE_FILE, write_folder
+    from vpp_sim.report.page import run_page
+    from vpp_sim.scenario import load_scenario
+
+    scenario = load_scenario(path, overrides=overrides, settings=settings)
+    folder = out or Path("results") / Path(path).stem
+    with phases() as progress:
+        simulation = simulate(scenario, solver=solver, progress=progress)
+        progress("writing the results")
+        command = " ".join(["vpp-sim", *sys.argv[1:]])
+        write_folder(simulation, folder, command=command, page=None if no_page else run_page)
+    _print(simulation, folder, form)
+    if not no_page and form == "table":
+        click.echo(f"report: {folder / PAGE_FILE}")
+    failed = [check for check in simulation.summary.checks if not check.passed]
+    if failed:
+        listed = "\n".join(f"  {check.name}: {check.worst:.2e}, at most {check.tolerance:g}" for check in failed)
+        raise DefectError(f"{len(failed)} of our own checks failed; do not trust the results in {folder}:\n{listed}")
+
+
+def _print(simulation: Simulation, folder: Path, form: str) -> None:
+    import json
+
+    from vpp_sim.report.folder import finite, summary_document
+
+    if form == "json":
+        click.echo(json.dumps(finite(summary_document(simulation)), indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from vpp_sim.report.tables import kpi_table
+
+    console = Console()
+    console.print(kpi_table(simulation.summary, simulation.scenario.currency))
+    solver = simulation.optimal.solver
+    checks = simulation.summary.checks
+    passed = sum(check.passed for check in checks)
+    solved = f"solved by {solver.name} in {solver.seconds:.2f} s, gap {solver.gap:.1e}"
+    console.print(f"{solved}; {passed} of {len(checks)} checks passed", highlight=False)
+    for note in simulation.optimal.notes:
+        console.print(f"note: {note}", highlight=False, markup=False)
+    console.print(f"results: {folder}", highlight=False, soft_wrap=True)
