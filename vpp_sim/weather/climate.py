@@ -1,10 +1,10 @@
 """A synthetic year from monthly facts: the same seed gives the same hours, whatever the step.
 
-Radiation. The daily clearness index Kt of a month has a beta distribution between 0.02 and 0.95 of the clear
-sky's, with the stated mean and standard deviation. A month's days take the evenly spaced quantiles of it, in the rank order of a
-first-order autoregressive series; so every seed has the month's mean and spread, and seeds differ in the order of days.
-The days are scaled (by a few per cent) to the stated GHI of the month. Within a day, hourly clear-sky indices scatter
-around the day's, most on half-cloudy days (standard deviation `4 s kc (1 - kc)`), at unchanged daily energy.
+Radiation. The daily clearness index Kt of a month has a beta distribution between 0.02 and 0.95 of the clear sky's,
+with the stated mean and standard deviation. A month's days take the evenly spaced quantiles of it, in the rank order of
+a first-order autoregressive series; so every seed has the month's mean and spread, and seeds differ in the order of
+days. The days are scaled (by a few per cent) to the stated GHI of the month. Within a day, hourly clear-sky indices
+scatter around the day's, most on half-cloudy days (standard deviation `4 s kc (1 - kc)`), at unchanged daily energy.
 Clear sky: Ineichen and Perez 2002 (doi:10.1016/S0038-092X(02)00045-2) with the turbidity tables of pvlib.
 
 Temperature. Monthly mean, daily maximum and minimum are interpolated so that their monthly means are kept (Rymes and
