@@ -18,10 +18,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.lp.builder import GlobalVariable, ProgramBuilder, StepVariable, Term
@@ -48,6 +49,12 @@ class FreeSize(StrictModel):
     lifetime_years: float = quantity("years until it must be bought again", unit="a", default=15.0, gt=0)
     om_per_unit_year: float = quantity("operation and maintenance", unit="currency/unit/a", default=0.0, ge=0)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min: must be at most max ({self.max:g}), got {self.min:g}")
+        return self
+
     def annual_cost_per_unit(self, discount_rate: float) -> float:
         """Annuity of the investment plus O&M [currency per unit and year].
 
@@ -62,8 +69,9 @@ class FreeSize(StrictModel):
         return self.cost_per_unit * recovery + self.om_per_unit_year
 
 
-#: A capacity: a number, or a FreeSize for the optimiser to choose.
-Capacity = float | FreeSize
+#: A capacity of at least 0: a number, or a FreeSize for the optimiser to choose. (The bound is here and not in the
+#: fields, where it would be held against the FreeSize too.)
+Capacity = Annotated[float, Field(ge=0)] | FreeSize
 
 
 @dataclass(frozen=True)

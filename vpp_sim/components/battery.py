@@ -45,8 +45,8 @@ class Battery(Component):
     colour: ClassVar[str] = "#CC79A7"
 
     kind: Literal["battery"] = quantity("kind of component")
-    power_kw: Capacity = quantity("largest charge or discharge power at the bus", unit="kW", ge=0)
-    energy_kwh: Capacity = quantity("energy between empty and full cells", unit="kWh", ge=0)
+    power_kw: Capacity = quantity("largest charge or discharge power at the bus", unit="kW")
+    energy_kwh: Capacity = quantity("energy between empty and full cells", unit="kWh")
     charge_efficiency: float = quantity("energy to the cells per energy from the bus", default=0.933, gt=0, le=1)
     discharge_efficiency: float = quantity("energy to the bus per energy from the cells", default=0.933, gt=0, le=1)
     soc_min: float = quantity("lowest state of charge", default=0.1, ge=0, le=1)

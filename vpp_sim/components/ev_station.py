@@ -82,7 +82,7 @@ class EvStation(Component):
     mode: Literal["uncontrolled", "managed", "v2g"] = quantity(
         "charged on arrival, charged when best, or also discharged", default="managed"
     )
-    power_kw: Capacity = quantity("largest power of the whole station, each way", unit="kW", ge=0)
+    power_kw: Capacity = quantity("largest power of the whole station, each way", unit="kW")
     fleets: tuple[Fleet, ...] = quantity("sessions drawn from distributions", default=())
     sessions: SessionFile | None = quantity("sessions of a file", default=None)
     charge_efficiency: float = quantity(
