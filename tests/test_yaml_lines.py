@@ -2,10 +2,10 @@
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pytest
-from pydantic import Discriminator, TypeAdapter, ValidationError
+from pydantic import Discriminator, TypeAdapter, ValidationError, model_validator
 
 from vpp_sim.errors import InputError
 from vpp_sim.fields import StrictModel, quantity
@@ -138,6 +138,12 @@ class Span(StrictModel):
     min: float = quantity("smallest size", unit="kW", default=0.0, ge=0)
     max: float = quantity("largest size", unit="kW", ge=0)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min: must be at most max ({self.max:g}), got {self.min:g}")
+        return self
+
 
 class Store(StrictModel):
     kind: Literal["store"] = quantity("kind of component")
@@ -200,6 +206,11 @@ STORE = "kind: store, power_kw: 1, energy_kwh: 2"
         (STORE + ", spans: 3", "spans: must be a list, got 3"),
         (STORE + ", spans: [{max: 1}, {max: 1}, {max: 1}]", "spans: must have at most 2 entries, got 3"),
         (STORE + ", spans: [{max: 1}, {min: -1, max: 1}]", "spans[1].min: must be at least 0 kW, got -1"),
+        (
+            "kind: store, power_kw: {min: 5, max: 2}, energy_kwh: 2",
+            "power_kw.min: must be at most max (2), got 5",
+        ),
+        ("kind: store, power_kw: 1, energy_kwh: true", "energy_kwh: must be a number [kWh], got 'true'"),
         (STORE + ", span: 4", "span: must be a mapping with min, max, got 4"),
         (
             "kind: store, power_kw: abc, energy_kwh: 2",

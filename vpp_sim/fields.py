@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticUndefined
 
 
@@ -19,6 +20,31 @@ class StrictModel(BaseModel):
         validate_default=False,
         arbitrary_types_allowed=False,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, content: object) -> object:
+        """`energy_kwh: true` would otherwise be 1 kWh; as the word `true` it is refused like any other text."""
+        if not isinstance(content, dict) or not any(isinstance(value, bool) for value in content.values()):
+            return content
+        return {key: _word(value) if cls._wants_a_number(key) else value for key, value in content.items()}
+
+    @classmethod
+    def _wants_a_number(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        types = set() if field is None else set(_types_in(field.annotation))
+        return bool(types & {int, float}) and bool not in types
+
+
+def _word(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _types_in(annotation: Any) -> Iterator[Any]:
+    """An annotation and everything inside its unions and containers."""
+    yield annotation
+    for inner in get_args(annotation):
+        yield from _types_in(inner)
 
 
 def quantity(

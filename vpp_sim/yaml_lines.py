@@ -306,8 +306,9 @@ def faults_from_validation(
     order = {id(found): position for position, found in enumerate(placed)}
     faults = []
     for found in sorted(_meant(placed), key=lambda found: order[id(found)]):
-        path = (*prefix, *found.path)
-        faults.append(Fault(found.message(), path=dotted_path(path), file=file, line=line_of(path, lines)))
+        inner, message = found.named_by_validator()
+        path = (*prefix, *found.path, *inner)
+        faults.append(Fault(message, path=dotted_path(path), file=file, line=line_of(path, lines)))
     unique = dict.fromkeys(faults)
     return sorted(unique, key=lambda fault: fault.line or 0)
 
@@ -354,6 +355,15 @@ class _Placed:
     def message(self) -> str:
         return _message(self)
 
+    def named_by_validator(self) -> tuple[Path_, str]:
+        """Path below this one, and message: a validator of a whole model names the field as `field: what is wrong`."""
+        message = self.message()
+        named = re.match(r"([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*): ", message)
+        if self.detail["type"] != "value_error" or named is None:
+            return (), message
+        parts = named[1].split(".")
+        return (tuple(parts), message[named.end() :]) if parts[0] in self.at.keys() else ((), message)  # noqa: SIM118
+
 
 class _Annotation:
     """A type annotation stripped down to a model, a container, a union or a plain type."""
@@ -396,7 +406,9 @@ class _Annotation:
         return [field.alias or name for name, field in self.fields().items()]
 
     def member(self, label: str) -> Any:
-        """The union member that pydantic calls `label`."""
+        """The union member that pydantic calls `label`, or `function-after[validator(), label]`."""
+        while wrapped := re.fullmatch(r"function-\w+\[\w*\(\), (.*)\]", label):
+            label = wrapped[1]
         for choice in self.members:
             if label in _labels(choice, self.discriminator):
                 return choice

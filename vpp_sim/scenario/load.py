@@ -49,6 +49,7 @@ def load_scenario(path: str | Path, *, overrides: Sequence[str] = (), settings: 
         path: the file.
         overrides: names from the file's `overrides`, applied in order.
         settings: texts such as `battery.energy_kwh=8000`, applied in order; the value is YAML.
+        check_files: whether every file referred to must be there; a run that was moved can do without.
 
     Raises:
         InputError: every fault found, with file and line.
@@ -58,7 +59,7 @@ def load_scenario(path: str | Path, *, overrides: Sequence[str] = (), settings: 
     chosen, unknown = with_overrides(layer, overrides)
     chosen, wrong = with_settings(chosen, settings)
     faults = [*override_faults(layer), *unknown, *wrong]
-    scenario = _Loading(chosen, path.parent, path, faults).scenario()
+    scenario = _Loading(chosen, path.parent, path, faults, check_files).scenario()
     faults += _faults_of_unused_overrides(layer, path.parent, overrides, faults)
     if scenario is None or faults:
         raise InputError(dict.fromkeys(faults))
@@ -167,6 +168,7 @@ class _Loading:
     base_dir: Path
     source: Path | None
     faults: list[Fault] = field(default_factory=list)
+    check_files: bool = True
 
     def scenario(self) -> Scenario | None:
         """The scenario, or None where a fault was found."""
@@ -176,7 +178,8 @@ class _Loading:
         frame: Frame | None = self._validated(Frame, frame_content, ())
         components = self._components(content.get("components"))
         tariff = self._tariff(content.get("tariff"))
-        self._check_files()
+        if self.check_files:
+            self._check_references()
         if frame is not None and tariff is not None and tariff.currency != frame.currency:
             self._fault(
                 ("currency",),
@@ -277,7 +280,7 @@ class _Loading:
                     self.faults.append(fault if fault.file else self.layer.fault(path, fault.message))
             return None
 
-    def _check_files(self) -> None:
+    def _check_references(self) -> None:
         """Every reference to a file must be a file, named in a way that works on other machines too."""
         named = {
             key: self.layer.content[key] for key in ("weather", "tariff", "components") if key in self.layer.content
