@@ -39,7 +39,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PRIVATE = "x-"
 
 
-def load_scenario(path: str | Path, *, overrides: Sequence[str] = (), settings: Sequence[str] = ()) -> Scenario:
+def load_scenario(
+    path: str | Path, *, overrides: Sequence[str] = (), settings: Sequence[str] = (), check_files: bool = True
+) -> Scenario:
     """The scenario of a YAML file, with its base files, the named overrides and then the settings applied.
 
     Checks everything that can be checked without reading series: keys, values, names, the tariff, and that every
