@@ -1,0 +1,282 @@
+"""The grid connection: limits, the tariff as costs of the optimisation, outages, emission factors.
+
+With i = import_kw, x = export_kw, months m and steps of dt hours:
+
+    0 <= i[t] <= import_limit * available[t],    0 <= x[t] <= export_limit * available[t]
+    cost = sum dt (price_in[t] i[t] - price_out[t] x[t]) + demand + tiers + fixed
+
+    max_demand          peak[m] >= mean of i over each clock quarter-hour of m     price * share[m] * billed[m]
+                        billed[m] >= peak[m], min_kw, ratchet * peak of the n months before
+    contracted_demand   excess[m] >= i[t] - contracted (1 + tolerance)             price * factor * share[m] * excess[m]
+    tiers               above[m, k] >= sum dt i[t] - threshold[k] share[m]         (adder[k] - adder[k-1]) * above[m, k]
+
+`share[m]` is the part of month m that lies on the axis: a partial month pays that part of demand and fixed charges.
+Steps of 5 minutes are averaged to quarter-hours by a running sum; longer ones, and those of 10 minutes, which do not
+divide a quarter-hour, count with their own mean. `tariffs.bill` recomputes all of it from the meter in other code.
+
+A run that re-plans within a month carries its peak by raising the lower bound of `peak_kw[0]`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from pydantic import model_validator
+
+from vpp_sim.components.base import (
+    Block,
+    Capacity,
+    Check,
+    Component,
+    Context,
+    FloatArray,
+    Flows,
+    Inputs,
+    Kpi,
+    Values,
+    limit_check,
+)
+from vpp_sim.components.grid_charges import add_demand_charge, add_tiers, has_quarter_hours
+from vpp_sim.errors import Fault, InputError
+from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.profiles import FileProfile, Profile, profile_files, profile_series
+from vpp_sim.tariffs import (
+    ContractedDemand,
+    MaxDemand,
+    SeriesReference,
+    Tariff,
+    export_price_per_kwh,
+    import_price_per_kwh,
+)
+from vpp_sim.time_grid import TimeGrid
+
+#: Profiles of the grid's emissions: name in `Flows.import_factors`, field, quantity, largest sensible value.
+FACTORS = (
+    ("location", "emission_location_kg_per_kwh", "emission_factor", None),
+    ("market", "emission_market_kg_per_kwh", "emission_factor", None),
+    ("park", "emission_park_kg_per_kwh", "emission_factor", None),
+    ("clean_share", "clean_share", "fraction", 1.0),
+)
+
+
+class Outage(StrictModel):
+    """A time without grid."""
+
+    start: dt.datetime = quantity("first moment without grid, local time")
+    end: dt.datetime = quantity("first moment with grid again, local time")
+    what: Literal["both", "import", "export"] = quantity("what is interrupted", default="both")
+
+    @model_validator(mode="after")
+    def _forward_in_local_time(self) -> Self:
+        if self.start.tzinfo is not None or self.end.tzinfo is not None:
+            raise ValueError("start and end must be local times without an offset")
+        if self.end <= self.start:
+            raise ValueError(f"end: must be after start ({self.start}), got {self.end}")
+        return self
+
+
+class Grid(Component):
+    """Parameters of the grid connection."""
+
+    label: ClassVar[str] = "grid"
+    colour: ClassVar[str] = "#4D4D4D"
+    exactly_one: ClassVar[bool] = True
+
+    kind: Literal["grid"] = quantity("kind of component")
+    import_limit_kw: Capacity = quantity("largest import", unit="kW")
+    export_limit_kw: float = quantity("largest export", unit="kW", default=0.0, ge=0)
+    if_export_pays_more: Literal["refuse", "no_export"] = quantity(
+        "what to do in steps where an exported kWh pays more than an imported one costs: refuse the scenario, "
+        "or export nothing in these steps",
+        default="refuse",
+    )
+    outages: list[Outage] = quantity("times without grid", default_factory=list)
+    emission_location_kg_per_kwh: Profile = quantity(
+        "emission factor of the place; default Qinghai 2023 (certainty B)", unit="kg/kWh", default=0.1796
+    )
+    emission_market_kg_per_kwh: Profile = quantity(
+        "emission factor without traded non-fossil energy; default China 2023 (certainty A)",
+        unit="kg/kWh",
+        default=0.6096,
+    )
+    emission_park_kg_per_kwh: Profile = quantity(
+        "emission factor of the zero-carbon-park test; default fossil power, China 2023 (certainty A)",
+        unit="kg/kWh",
+        default=0.8273,
+    )
+    clean_share: Profile = quantity(
+        "carbon-free share of the grid's energy; default Qinghai's generation (certainty B)", default=0.897
+    )
+
+    def files(self, base_dir: Path) -> tuple[Path, ...]:
+        """Files of emission factors; those of prices belong to the tariff."""
+        return tuple(path for _, field, *_ in FACTORS for path in profile_files(getattr(self, field), base_dir))
+
+    def inputs(self, context: Context) -> Inputs:
+        """Prices, emission factors and availability per step.
+
+        Raises:
+            InputError: a file that cannot be used; steps in which an exported kWh pays more than an imported one costs.
+        """
+        grid, tariff = context.grid, context.tariff
+        wanted: dict[str, Callable[[], FloatArray]] = {
+            field: partial(
+                profile_series,
+                getattr(self, field),
+                grid,
+                quantity=kind,
+                base_dir=context.base_dir,
+                path=field,
+                ge=0,
+                le=largest,
+            )
+            for _, field, kind, largest in FACTORS
+        }
+        for name, reference in (("import_series", tariff.import_series), ("export_series", tariff.export_series)):
+            if reference is not None:
+                wanted[f"{name}_per_kwh"] = partial(_price_series, reference, context, f"tariff.{name}")
+        series = _all_read(wanted)
+        import_price = import_price_per_kwh(tariff, grid, series.get("import_series_per_kwh"))
+        export_price = export_price_per_kwh(tariff, grid, series.get("export_series_per_kwh"))
+        series |= {"import_price_per_kwh": import_price, "export_price_per_kwh": export_price}
+        series["import_available"] = _availability(self.outages, ("both", "import"), grid)
+        export_available = _availability(self.outages, ("both", "export"), grid)
+        series["export_available"] = self._where_it_may_export(export_price, import_price, export_available, context)
+        return Inputs(series=series, notes=_notes(tariff, grid, self.outages))
+
+    def _where_it_may_export(
+        self, export_price: FloatArray, import_price: FloatArray, available: FloatArray, context: Context
+    ) -> FloatArray:
+        """Availability of export, less the steps in which importing to export would pay."""
+        pays = (export_price > import_price + 1e-9) & (available > 0)
+        if self.export_limit_kw == 0 or self.import_limit_kw == 0 or not pays.any():
+            return available
+        if self.if_export_pays_more == "no_export":
+            return np.where(pays, 0.0, available)
+        first = int(np.argmax(pays))
+        raise InputError(
+            Fault(
+                f"in {int(pays.sum()):,} of {pays.size:,} steps, first at {context.grid.local[first]:%Y-%m-%d %H:%M}, "
+                f"an exported kWh pays {export_price[first]:g} and an imported one costs {import_price[first]:g}, so "
+                "importing to export would earn money; correct the tariff, set export_limit_kw: 0, or set "
+                "if_export_pays_more: no_export",
+                path="export_limit_kw",
+            )
+        )
+
+    def add_to(self, block: Block) -> None:
+        """Import, export, and everything that the tariff charges."""
+        tariff, series = block.context.tariff, block.inputs.series
+        limit = block.capacity("import_limit_kw", self.import_limit_kw)
+        price = series["import_price_per_kwh"] + sum(
+            tier.adder_per_kwh for tier in tariff.tiers if tier.above_kwh == 0.0
+        )
+        bought = block.bounded("import_kw", limit, series["import_available"], cost_per_kwh=price)
+        sold = block.variables(
+            "export_kw",
+            upper=self.export_limit_kw * series["export_available"],
+            cost_per_kwh=-series["export_price_per_kwh"],
+        )
+        block.inject(bought, +1)
+        block.inject(sold, -1, role="export")
+        add_demand_charge(block, tariff, bought)
+        add_tiers(block, tariff, bought)
+        block.add_cost(sum(tariff.fixed_per_month.values()) * float(block.grid.month_shares.sum()))
+
+    def uncontrolled(self) -> Self:
+        """The same: a connection decides nothing."""
+        return self
+
+    def flows(self, values: Values) -> Flows:
+        """Import and export with their factors, and the prices that came from files."""
+        named = {"import": "import_series_per_kwh", "export": "export_series_per_kwh"}
+        return Flows(
+            import_kw=values["import_kw"],
+            export_kw=values["export_kw"],
+            import_factors={name: values[field] for name, field, *_ in FACTORS},
+            price_series={name: values[field] for name, field in named.items() if field in values.series},
+        )
+
+    def kpis(self, values: Values) -> dict[str, Kpi]:
+        """Steps with import and export at once."""
+        both = np.minimum(values["import_kw"], values["export_kw"])
+        threshold = 1e-6 * max(1.0, float(values["import_kw"].max(initial=0.0)))
+        return {
+            "simultaneous_import_export_steps": Kpi(
+                float(np.count_nonzero(both > threshold)),
+                "steps",
+                "steps with import and export both above 1e-6 of the largest import",
+            )
+        }
+
+    def replay(self, values: Values) -> list[Check]:
+        """Both directions within their limits, nothing in an outage, and no money made by import and export at once."""
+        limit = values.size("import_limit_kw", self.import_limit_kw)
+        bought, sold = values["import_kw"], values["export_kw"]
+        allowed = values["import_available"] * limit
+        given = values["export_available"] * self.export_limit_kw
+        pays = values["export_price_per_kwh"] > values["import_price_per_kwh"] + 1e-9
+        return [
+            limit_check("import within limit", bought, 0.0, allowed, limit),
+            limit_check("export within limit", sold, 0.0, given, self.export_limit_kw),
+            limit_check(
+                "no import and export at once where that pays", np.minimum(bought, sold) * pays, 0.0, 0.0, limit
+            ),
+        ]
+
+
+def _all_read(wanted: Mapping[str, Callable[[], FloatArray]]) -> dict[str, FloatArray]:
+    """Every series, or the faults of all of them at once."""
+    series: dict[str, FloatArray] = {}
+    faults: list[Fault] = []
+    for name, read in wanted.items():
+        try:
+            series[name] = read()
+        except InputError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise InputError(faults)
+    return series
+
+
+def _price_series(reference: SeriesReference, context: Context, path: str) -> FloatArray:
+    profile = FileProfile(**reference.model_dump())
+    return profile_series(profile, context.grid, quantity="price", base_dir=context.base_dir, path=path)
+
+
+def _availability(outages: list[Outage], kinds: tuple[str, ...], grid: TimeGrid) -> FloatArray:
+    """1 in steps with grid, 0 in steps that an outage touches, (num_steps,)."""
+    available = np.ones(grid.num_steps)
+    zone = ZoneInfo(grid.timezone)
+    ends = grid.index + pd.Timedelta(minutes=grid.step_minutes)
+    for outage in outages:
+        if outage.what in kinds:
+            start, end = (pd.Timestamp(moment.replace(tzinfo=zone)) for moment in (outage.start, outage.end))
+            available[np.asarray((grid.index < end) & (ends > start))] = 0.0
+    return available
+
+
+def _notes(tariff: Tariff, grid: TimeGrid, outages: list[Outage]) -> tuple[str, ...]:
+    """Remarks on what is used beyond its validity."""
+    notes = []
+    first, last = grid.local[0].date(), grid.local[-1].date()
+    if (tariff.valid_from and first < tariff.valid_from) or (tariff.valid_to and last > tariff.valid_to):
+        valid = f"{tariff.valid_from or '...'} to {tariff.valid_to or '...'}"
+        notes.append(f"tariff {tariff.name} is valid {valid} and is used unchanged for {first} to {last}")
+    if tariff.assumptions:
+        about = "; ".join(source.about for source in tariff.assumptions)
+        notes.append(f"assumptions in tariff {tariff.name}: {about}")
+    if isinstance(tariff.demand, MaxDemand | ContractedDemand) and not has_quarter_hours(grid):
+        notes.append(f"demand is measured as the mean of {grid.step_minutes}-minute steps, not of quarter-hours")
+    begin, end = grid.local[0], grid.local[-1] + pd.Timedelta(minutes=grid.step_minutes)
+    for outage in outages:
+        if outage.end <= begin or outage.start >= end:
+            notes.append(f"the outage from {outage.start} to {outage.end} lies outside the horizon")
+    return tuple(notes)
