@@ -188,6 +188,8 @@ class Store:
     inflow_kwh: FloatArray
     stored_kwh: FloatArray
     initial_kwh: float
+    #: The energy that is a state of charge of 1, where there is such a thing.
+    capacity_kwh: float | None = None
 
 
 @dataclass(frozen=True)
@@ -395,6 +397,10 @@ class Component(StrictModel, ABC):
     @abstractmethod
     def flows(self, values: Values) -> Flows:
         """What was supplied to and taken from the bus, for the ledger."""
+
+    def shifted(self, values: Values) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Demand that may wait: power (num_steps,) [kW] as it came and as it was met, by what figures call it."""
+        return {}
 
     def costs(self, values: Values) -> dict[str, float]:
         """Money in the objective that is on no bill, by KPI id (`wear_cost`, `penalty_cost`)."""

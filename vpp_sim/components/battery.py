@@ -146,7 +146,8 @@ class Battery(Component):
         """A store."""
         charge = values["charge_kw"]
         inflow = charge * self.charge_efficiency * values.grid.step_hours
-        store = Store(charge, values["discharge_kw"], inflow, values["energy_kwh"], self._initial_kwh(values))
+        capacity = values.size("energy_kwh", self.energy_kwh)
+        store = Store(charge, values["discharge_kw"], inflow, values["energy_kwh"], self._initial_kwh(values), capacity)
         return Flows(store=store)
 
     def costs(self, values: Values) -> dict[str, float]:

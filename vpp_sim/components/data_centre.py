@@ -146,7 +146,7 @@ class DataCentre(Component):
     """Parameters of a data centre."""
 
     label: ClassVar[str] = "data centre"
-    colour: ClassVar[str] = "#56B4E9"
+    colour: ClassVar[str] = "#0072B2"
 
     kind: Literal["data_centre"] = quantity("kind of component")
     racks: Capacity = quantity("racks that are installed", unit="racks")
@@ -337,6 +337,20 @@ class DataCentre(Component):
     def flows(self, values: Values) -> Flows:
         """A use."""
         return Flows(use_kw=values["pue"] * self._it_kw(values))
+
+    def shifted(self, values: Values) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Facility power if all work ran when handed in, and as it was; the same of each class that may wait."""
+        grid = values.grid
+        classes = {
+            f"work of class {work.job.name}": (
+                _entering_kw(work.job, values[f"{work.job.name}_arrivals_kw"], grid, managed=False),
+                work.serve,
+            )
+            for work in self._works(values)
+            if work.job.waits(grid)
+        }
+        whole = {"facility power": (values["facility_at_once_kw"], values["facility_kw"])} if classes else {}
+        return whole | classes
 
     def costs(self, values: Values) -> dict[str, float]:
         """What missed work was priced at."""

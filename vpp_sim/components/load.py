@@ -34,7 +34,7 @@ class Load(Component):
     """Parameters of a demand."""
 
     label: ClassVar[str] = "load"
-    colour: ClassVar[str] = "#7F7F7F"
+    colour: ClassVar[str] = "#A6A6A6"
 
     kind: Literal["load"] = quantity("kind of component")
     profile: Profile = quantity("power over time: a number, a file or a generator", unit="kW")
