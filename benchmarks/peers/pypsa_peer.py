@@ -1,0 +1,113 @@
+"""The reference case as a PyPSA network: stores for battery and waiting work, a custom constraint for the peaks."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pypsa
+import xarray as xr
+
+from benchmarks.reference import ReferenceCase
+from benchmarks.registry import Outcome
+
+
+def solve_with_pypsa(case: ReferenceCase) -> Outcome:
+    """Build the network, its model (linopy) and solve with HiGHS; the model belongs to the building."""
+    for name in ("pypsa", "linopy"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = _network(case)
+        network.optimize.create_model()
+        _add_demand_charge(network, case)
+        built = time.perf_counter()
+        status, condition = network.optimize.solve_model(solver_name="highs", log_to_console=False, output_flag=False)
+    solved = time.perf_counter()
+    if condition != "optimal":
+        raise RuntimeError(f"PyPSA: {status}, {condition}")
+    return Outcome(float(network.objective + network.objective_constant), built - started, solved - built)
+
+
+def _network(case: ReferenceCase) -> pypsa.Network:
+    battery = case.battery
+    network = pypsa.Network()
+    snapshots = pd.date_range("2025-01-01", periods=case.num_steps, freq=pd.Timedelta(hours=case.step_hours))
+    network.set_snapshots(snapshots)
+    network.snapshot_weightings.loc[:, :] = case.step_hours
+
+    def series(values: np.ndarray) -> pd.Series:
+        return pd.Series(values, index=snapshots)
+
+    network.add("Bus", ["site", "battery"])
+    network.add("Load", "load", bus="site", p_set=series(case.load_kw))
+    largest = float(case.available_kw.max())
+    network.add("Generator", "pv", bus="site", p_nom=largest, p_max_pu=series(case.available_kw / largest))
+    network.add("Generator", "import", bus="site", p_nom=case.import_limit_kw, marginal_cost=series(case.import_price))
+    network.add(
+        "Generator", "export", bus="site", sign=-1, p_nom=case.export_limit_kw, marginal_cost=series(-case.export_price)
+    )
+    network.add(
+        "Link",
+        "charge",
+        bus0="site",
+        bus1="battery",
+        p_nom=battery.power_kw,
+        efficiency=battery.charge_efficiency,
+    )
+    # PyPSA limits and prices a link at its entrance, which is the battery's side here
+    network.add(
+        "Link",
+        "discharge",
+        bus0="battery",
+        bus1="site",
+        p_nom=battery.power_kw / battery.discharge_efficiency,
+        efficiency=battery.discharge_efficiency,
+        marginal_cost=battery.wear_per_kwh * battery.discharge_efficiency,
+    )
+    network.add(
+        "Store",
+        "battery",
+        bus="battery",
+        e_nom=battery.energy_kwh,
+        e_min_pu=battery.soc_min,
+        e_max_pu=battery.soc_max,
+        e_cyclic=True,
+        standing_loss=battery.self_discharge_per_hour,
+    )
+    for flexible in case.flexible:
+        # the backlog is a store below zero
+        network.add("Bus", flexible.name)
+        network.add("Load", flexible.name, bus=flexible.name, p_set=series(flexible.arrivals_kwh / case.step_hours))
+        power, longest = float(flexible.power_kw.max()), float(flexible.longest_backlog_kwh.max())
+        network.add(
+            "Link",
+            flexible.name,
+            bus0="site",
+            bus1=flexible.name,
+            p_nom=power,
+            p_max_pu=series(flexible.power_kw / power),
+        )
+        network.add(
+            "Store",
+            flexible.name,
+            bus=flexible.name,
+            e_nom=longest,
+            e_min_pu=series(-flexible.longest_backlog_kwh / longest),
+            e_max_pu=0.0,
+        )
+    return network
+
+
+def _add_demand_charge(network: pypsa.Network, case: ReferenceCase) -> None:
+    model = network.model
+    months = pd.RangeIndex(case.num_months, name="month")
+    peak = model.add_variables(lower=0.0, coords=[months], name="peak")
+    bought = model.variables["Generator-p"].sel(name="import")
+    month = xr.DataArray(case.month, coords={"snapshot": network.snapshots}, dims="snapshot")
+    model.add_constraints(peak.sel(month=month) - bought >= 0.0, name="below_peak")
+    model.objective = model.objective + case.demand_price_per_kw_month * peak.sum()

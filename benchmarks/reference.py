@@ -1,0 +1,142 @@
+"""The reference year as plain arrays, so that every tool is given exactly the same problem.
+
+PV, a battery whose year ends where it began (the start is chosen), flexible loads between what has arrived and
+what must be done, import and export at prices per step, and a demand charge on each month's highest import.
+Powers in kW, means over a step; energies in kWh, end of step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpp_sim.lp import LinearProgram, ProgramBuilder
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Battery:
+    """Energy e, charge c, discharge d: e[t] = keep e[t-1] + dt (charge_efficiency c - d / discharge_efficiency)."""
+
+    power_kw: float
+    energy_kwh: float
+    charge_efficiency: float = 0.933
+    discharge_efficiency: float = 0.933
+    soc_min: float = 0.1
+    soc_max: float = 0.9
+    self_discharge_per_hour: float = 1e-5
+    wear_per_kwh: float = 0.02
+
+
+@dataclass(frozen=True)
+class Flexible:
+    """Work that arrives and may wait: 0 <= backlog <= longest_backlog_kwh, 0 <= served <= power_kw; (num_steps,)."""
+
+    name: str
+    power_kw: FloatArray
+    arrivals_kwh: FloatArray
+    longest_backlog_kwh: FloatArray
+
+
+@dataclass(frozen=True)
+class ReferenceCase:
+    """One site over num_steps steps of step_hours; all series (num_steps,), `month` counted from 0."""
+
+    step_hours: float
+    available_kw: FloatArray
+    load_kw: FloatArray
+    import_price: FloatArray
+    export_price: FloatArray
+    import_limit_kw: float
+    export_limit_kw: float
+    month: NDArray[np.int64]
+    demand_price_per_kw_month: float
+    battery: Battery
+    flexible: tuple[Flexible, ...]
+
+    @property
+    def num_steps(self) -> int:
+        return self.load_kw.size
+
+    @property
+    def num_months(self) -> int:
+        return int(self.month.max()) + 1
+
+
+def synthetic(hours: int = 8760, step_minutes: int = 60, seed: int = 0) -> ReferenceCase:
+    """A seeded year, or part of one: 3 MW of sun on days of random clarity, time-of-use prices, EV and compute."""
+    rng = np.random.default_rng(seed)
+    dt = step_minutes / 60.0
+    num_steps = round(hours / dt)
+    clock = np.arange(num_steps) * dt
+    hour, day = clock % 24.0, (clock // 24.0).astype(np.int64)
+    clarity = rng.uniform(0.2, 1.0, int(day[-1]) + 1)[day]
+    season = 1.0 + 0.3 * np.cos((clock / 24.0 - 172.0) / 365.0 * 2.0 * np.pi)
+    peak = ((hour >= 7) & (hour < 9)) | ((hour >= 17) & (hour < 23))
+    valley = (hour >= 9) & (hour < 17)
+
+    def waiting(name: str, delay_hours: float, mean_kw: float) -> Flexible:
+        arrivals = np.maximum(rng.gamma(2.0, 0.5 * mean_kw, num_steps), 0.01 * mean_kw) * dt
+        due_steps = round(delay_hours / dt)
+        arrived = np.cumsum(arrivals)
+        due = np.concatenate([np.zeros(due_steps), arrived])[:num_steps]
+        due[-1] = arrived[-1]
+        return Flexible(name, np.full(num_steps, 4.0 * mean_kw), arrivals, np.maximum(arrived - due, 0.0))
+
+    return ReferenceCase(
+        step_hours=dt,
+        available_kw=3000.0 * clarity * season / 1.3 * np.clip(np.sin((hour - 6.5) / 12.0 * np.pi), 0.0, None),
+        load_kw=600.0 + 300.0 * np.clip(np.sin((hour - 8.0) / 10.0 * np.pi), 0.0, None) + rng.uniform(0, 50, num_steps),
+        import_price=np.where(peak, 0.6212, np.where(valley, 0.2575, 0.4422)),
+        export_price=np.full(num_steps, 0.2),
+        import_limit_kw=6000.0,
+        export_limit_kw=2000.0,
+        month=np.minimum((clock / 730.0).astype(np.int64), 11),
+        demand_price_per_kw_month=33.0,
+        battery=Battery(power_kw=1800.0, energy_kwh=3600.0),
+        flexible=(waiting("ev", 6.0, 200.0), waiting("compute", 24.0, 350.0)),
+    )
+
+
+def program(case: ReferenceCase) -> LinearProgram:
+    """The case as our linear program."""
+    dt, battery = case.step_hours, case.battery
+    keep = 1.0 - battery.self_discharge_per_hour * dt
+    first, last = np.zeros(case.num_steps), np.zeros(case.num_steps)
+    first[0], last[-1] = 1.0, 1.0
+    builder = ProgramBuilder(case.num_steps)
+    generation = builder.variables("pv.generation_kw", upper=case.available_kw)
+    charge = builder.variables("battery.charge_kw", upper=battery.power_kw)
+    discharge = builder.variables("battery.discharge_kw", upper=battery.power_kw, cost=battery.wear_per_kwh * dt)
+    lowest, highest = battery.soc_min * battery.energy_kwh, battery.soc_max * battery.energy_kwh
+    energy = builder.variables("battery.energy_kwh", lower=lowest, upper=highest)
+    start = builder.global_variables("battery.start_kwh", lower=lowest, upper=highest)
+    builder.constrain(
+        "battery.dynamics",
+        [
+            (energy, 1.0),
+            (energy.previous, -keep),
+            (start, -keep * first),
+            (charge, -dt * battery.charge_efficiency),
+            (discharge, dt / battery.discharge_efficiency),
+        ],
+        equals=0.0,
+    )
+    builder.constrain_total("battery.cycle", [(energy, last), (start, -1.0)], equals=0.0)
+    bought = builder.variables("grid.import_kw", upper=case.import_limit_kw, cost=case.import_price * dt)
+    sold = builder.variables("grid.export_kw", upper=case.export_limit_kw, cost=-case.export_price * dt)
+    peak = builder.global_variables("grid.peak_kw", case.num_months, cost=case.demand_price_per_kw_month)
+    builder.constrain("grid.below_peak", [(peak.at(case.month), 1.0), (bought, -1.0)], lower=0.0)
+    balance = [(generation, 1.0), (bought, 1.0), (sold, -1.0), (discharge, 1.0), (charge, -1.0)]
+    for load in case.flexible:
+        served = builder.variables(f"{load.name}.served_kw", upper=load.power_kw)
+        backlog = builder.variables(f"{load.name}.backlog_kwh", upper=load.longest_backlog_kwh)
+        builder.constrain(
+            f"{load.name}.queue", [(backlog, 1.0), (backlog.previous, -1.0), (served, dt)], equals=load.arrivals_kwh
+        )
+        balance.append((served, -1.0))
+    builder.constrain("bus.balance", balance, equals=case.load_kw)
+    return builder.freeze()

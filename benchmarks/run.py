@@ -1,0 +1,115 @@
+"""Runs every contender on a case, each in a process of its own, and prints objectives, times, ratios and memory.
+
+    python -m benchmarks.run                          # the reference year, all contenders
+    python -m benchmarks.run month --repeats 3
+    python -m benchmarks.run year --only "PyPSA HiGHS" "vpp_sim highs simplex"
+
+A process solves a small case first (imports, compilation), then the case itself, `--repeats` times; the fastest
+counts, since whatever else runs on a machine only ever adds time. All contenders run one after the other in one run
+of this script: compare ratios of one run, not seconds of two. Exits with 1 if objectives differ by more than 1e-6.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from benchmarks.registry import CASES, CONTENDERS
+
+AGREEMENT = 1e-6
+PACKAGES = ("vpp-sim", "highspy", "pulp", "pypsa", "linopy", "numpy", "scipy")
+
+
+def main() -> int:
+    """The whole run, or one contender in its own process."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("case", nargs="?", default="year", choices=CASES)
+    parser.add_argument(
+        "--only", nargs="+", choices=CONTENDERS, help="contenders to run; the first is the unit of ratios"
+    )
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--json", help="also write the results to this file")
+    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.contender:
+        print(json.dumps(measure(arguments.case, arguments.contender, arguments.repeats)))
+        return 0
+    results = {}
+    for contender in arguments.only or CONTENDERS:
+        results[contender] = run_apart(arguments.case, contender, arguments.repeats)
+        print(f"{contender}: {results[contender]}", file=sys.stderr)
+    agreed = report(arguments.case, results)
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"case": arguments.case, "versions": versions(), "results": results}, file, indent=1)
+    return 0 if agreed else 1
+
+
+def measure(case_name: str, contender: str, repeats: int) -> dict[str, float]:
+    """Solve in this process; times of the fastest repeat, and the process' peak memory with that of its children."""
+    solve = CONTENDERS[contender]
+    solve(CASES["week"]())
+    case = CASES[case_name]()
+    outcomes = [solve(case) for _ in range(repeats)]
+    best = min(outcomes, key=lambda outcome: outcome.build_seconds + outcome.solve_seconds)
+    # a solver run as a program lives beside its caller
+    kilobytes = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {
+        "objective": best.objective,
+        "build_seconds": best.build_seconds,
+        "solve_seconds": best.solve_seconds,
+        "peak_memory_mb": kilobytes / 1024.0,
+    }
+
+
+def run_apart(case_name: str, contender: str, repeats: int) -> dict[str, float] | str:
+    """What `measure` returns in a fresh process, or the last line of its error."""
+    command = [sys.executable, "-m", "benchmarks.run", case_name, "--contender", contender, "--repeats", str(repeats)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return (done.stderr.strip().splitlines() or ["no output"])[-1]
+    result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def report(case_name: str, results: dict[str, dict[str, float] | str]) -> bool:
+    """Print the table; whether all contenders ran and agree on the objective."""
+    ran = {name: result for name, result in results.items() if isinstance(result, dict)}
+    print(f"\ncase {case_name}; {versions()}; {platform.python_version()}\n")
+    print(f"{'contender':<24}{'objective':>18}{'build s':>10}{'solve s':>10}{'whole s':>10}{'ratio':>8}{'peak MB':>9}")
+    unit = reference = None
+    agreed = len(ran) == len(results)
+    for name, result in results.items():
+        if isinstance(result, str):
+            print(f"{name:<24}did not run: {result}")
+            continue
+        whole = result["build_seconds"] + result["solve_seconds"]
+        unit, reference = unit or whole, result["objective"] if reference is None else reference
+        apart = abs(result["objective"] - reference) / max(1.0, abs(reference))
+        agreed &= apart <= AGREEMENT
+        print(
+            f"{name:<24}{result['objective']:>18.6f}{result['build_seconds']:>10.3f}{result['solve_seconds']:>10.3f}"
+            f"{whole:>10.3f}{whole / unit:>8.2f}{result['peak_memory_mb']:>9.0f}"
+            + (f"  objective differs by {apart:.1e}" if apart > AGREEMENT else "")
+        )
+    return agreed
+
+
+def versions() -> str:
+    """Versions of what takes part."""
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"no {package}")
+    return ", ".join(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
