@@ -39,6 +39,10 @@ FloatArray = NDArray[np.float64]
 #: Relative accuracy that every replayed equation must meet (model.md, section 6).
 REPLAY_TOLERANCE = 1e-6
 
+#: Price of a kWh of work or charging that waits for an hour [currency/kWh/h]: among equal optima the earliest service
+#: is chosen. Small enough that a year's cost moves by about a millionth, large enough for a solver's tolerance (1e-7).
+EARLIEST_SERVICE_PRICE = 1e-6
+
 
 class FreeSize(StrictModel):
     """A capacity that the optimiser chooses, with its cost: `{min: 0, max: 20000, cost_per_unit: 950}`."""
@@ -337,13 +341,12 @@ class Block:
 class Settlement:
     """What happened to a plan when it was handed back to what it stands for (sessions, jobs).
 
-    `pinned` holds variables by quantity that must be re-solved at these values, `freed` variables whose bounds no
-    longer apply; both empty where the plan can be carried out as it is. `tables` go into the result.
+    `pinned` holds variables by quantity that must be re-solved at these values; empty where the plan can be carried
+    out as it is. `tables` go into the result.
     """
 
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     pinned: Mapping[str, FloatArray] = field(default_factory=dict)
-    freed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -386,8 +389,8 @@ class Component(StrictModel, ABC):
         pairs = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: value for name, value in pairs if isinstance(value, FreeSize)}
 
-    def settle(self, values: Values) -> Settlement:
-        """Hand the plan back to what it stands for."""
+    def settle(self, values: Values, *, final: bool) -> Settlement:
+        """Hand the plan back to what it stands for; when `final`, the plan is no longer to be changed."""
         return Settlement()
 
     def outputs(self, values: Values) -> dict[str, FloatArray]:

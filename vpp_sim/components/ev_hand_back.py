@@ -8,7 +8,8 @@ between
 
 It must move to at least `low` and at most `high`; a class's plan beyond that goes to the sessions in order of laxity
 (left - remaining / up), least first when charging, most first when discharging. A shortfall is made up as soon as the
-connected sessions can take it, by following the plan's cumulative energy.
+connected sessions can take it, by following the plan's cumulative energy. Where the plan is `final` (the bus has no
+more to give), it also bounds what must be taken: what is then missing at departure stays unserved.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def hand_back(
     charge_efficiency: float,
     discharge_efficiency: float,
     grid: TimeGrid,
+    *,
+    final: bool = False,
 ) -> tuple[FloatArray, FloatArray]:
     """Net power into the vehicles per class (num_classes, num_steps) and energy per session [kWh].
 
@@ -58,6 +61,7 @@ def hand_back(
         numbers,
         plan,
         on_arrival,
+        final,
         float(station_kw) * charge_efficiency,
         float(station_kw) / discharge_efficiency,
         grid.step_hours,
@@ -83,6 +87,7 @@ def _hand_back(
     numbers: NDArray[np.int64],
     plan: FloatArray,
     on_arrival: bool,
+    final: bool,
     station_up: float,
     station_down: float,
     dt: float,
@@ -92,6 +97,7 @@ def _hand_back(
     net = np.zeros((num_classes, num_steps))
     energy = np.zeros(num_sessions)
     ahead = np.zeros(num_classes)  # cumulative plan not yet followed, per class
+    allowed = np.empty(num_classes)  # what may still be charged in the step, per class
     active = np.empty(num_sessions, dtype=np.int64)
     num_active = 0
     following = 0
@@ -112,6 +118,8 @@ def _hand_back(
                 num_active += 1
             following += 1
         room_up, room_down = station_up * dt, station_down * dt
+        for number in range(num_classes):
+            allowed[number] = max(plan[number, step], 0.0) * dt if final else np.inf
         # what must move, whatever the plan: latest and earliest curves at the end of the step
         for place in range(num_active):
             i = active[place]
@@ -130,8 +138,9 @@ def _hand_back(
                 low[i] = high[i]
             must = 0.0
             if energy[i] < low[i] and not on_arrival:
-                must = min(low[i] - energy[i], room_up)
+                must = min(min(low[i] - energy[i], room_up), allowed[numbers[i]])
                 room_up -= must
+                allowed[numbers[i]] -= must
             elif energy[i] > high[i]:
                 must = -min(energy[i] - high[i], room_down)
                 room_down += must
@@ -152,9 +161,10 @@ def _hand_back(
                 for place in range(num_active):
                     i = order[place]
                     if numbers[i] == number:
-                        more = min(min(max(high[i] - energy[i], 0.0), room_up), ahead[number])
+                        more = min(min(max(high[i] - energy[i], 0.0), room_up), min(ahead[number], allowed[number]))
                         energy[i] += more
                         room_up -= more
+                        allowed[number] -= more
                         ahead[number] -= more
                         net[number, step] += more
             elif ahead[number] < 0.0:

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from vpp_sim.components.base import (
+    EARLIEST_SERVICE_PRICE,
     Block,
     Capacity,
     Check,
@@ -218,15 +219,15 @@ class EvStation(Component):
         charging: list[Term] = []
         discharging: list[Term] = []
         numbers = np.unique(sessions["class"].to_numpy())
-        class_curves = [self.curves(sessions[sessions["class"] == number], grid) for number in numbers]
-        connected_at_once = np.sum([connected for *_, connected in class_curves], axis=0)
-        limited = isinstance(station, GlobalVariable) or bool((connected_at_once > station).any())
-        for number, (earliest, latest, connected) in zip(numbers, class_curves, strict=True):
+        connected_at_once = np.zeros(grid.num_steps)
+        for number in numbers:
+            earliest, latest, connected = self.curves(sessions[sessions["class"] == number], grid)
+            connected_at_once += connected
             room = np.maximum(np.cumsum(earliest - latest), 0.0)
             room[-1] = 0.0
             name = f"class{number}"
             charge = block.variables(f"{name}_charge_kw", upper=connected)
-            backlog = block.variables(f"{name}_backlog_kwh", upper=room)
+            backlog = block.variables(f"{name}_backlog_kwh", upper=room, cost_per_kwh=EARLIEST_SERVICE_PRICE)
             charging.append((charge, 1.0))
             block.inject(charge, -1)
             row: list[Term] = [(backlog, 1.0), (backlog.previous, -1.0), (charge, dt * self.charge_efficiency)]
@@ -236,19 +237,16 @@ class EvStation(Component):
                 discharging.append((discharge, 1.0))
                 block.inject(discharge, +1)
                 row.append((discharge, -dt / self.v2g.discharge_efficiency))
-            if limited:
-                price = self.value_of_unserved_per_kwh
-                unserved = block.variables(f"{name}_unserved_kw", upper=connected, cost_per_kwh=price)
-                row.append((unserved, dt))
+            # also where the station could serve all: the bus may be short
+            price = self.value_of_unserved_per_kwh
+            unserved = block.variables(f"{name}_unserved_kw", upper=connected, cost_per_kwh=price)
+            row.append((unserved, dt))
             block.constrain(f"{name}_backlog", row, equals=earliest)
-        if limited:
-            for label, terms in (("charge_limit", charging), ("discharge_limit", discharging)):
-                if not terms:
-                    continue
-                if isinstance(station, GlobalVariable):
-                    block.constrain(label, [*terms, (station, -1.0)], upper=0.0)
-                else:
-                    block.constrain(label, terms, upper=station)
+        for label, terms in (("charge_limit", charging), ("discharge_limit", discharging)):
+            if terms and isinstance(station, GlobalVariable):
+                block.constrain(label, [*terms, (station, -1.0)], upper=0.0)
+            elif terms and not isinstance(station, GlobalVariable) and (connected_at_once > station).any():
+                block.constrain(label, terms, upper=station)
 
     def _add_uncontrolled(self, block: Block, sessions: pd.DataFrame) -> None:
         """Charging on arrival, first come first served within the station's limit."""
@@ -287,8 +285,8 @@ class EvStation(Component):
     def _discharge_efficiency(self) -> float:
         return self.v2g.discharge_efficiency if self.v2g is not None else 1.0
 
-    def settle(self, values: Values) -> Settlement:
-        """Hand the plan back to the sessions; pin the power where they cannot follow it."""
+    def settle(self, values: Values, *, final: bool) -> Settlement:
+        """Hand the plan back to the sessions; pin the energy charged so far where they cannot follow it."""
         sessions = values.tables["sessions"]
         station = values.size("power_kw", self.power_kw)
         plan = None
@@ -306,31 +304,24 @@ class EvStation(Component):
             self.charge_efficiency,
             self._discharge_efficiency,
             values.grid,
+            final=final,
         )
         table = sessions.assign(charged_kwh=served)
-        if plan is None:
+        if plan is None or final:
             return Settlement(tables={"sessions": table})
+        if np.abs(net - plan).max() <= HAND_BACK_TOLERANCE_KW:
+            return Settlement(tables={"sessions": table})
+        # pinning the energy charged so far leaves the power to the program, which may leave some unserved
         pinned: dict[str, FloatArray] = {}
-        freed: list[str] = []
-        worst = 0.0
         for number in charge:
-            delivered = net[number]
-            planned = plan[number]
-            worst = max(worst, float(np.abs(delivered - planned).max()))
-            pinned[f"class{number}_charge_kw"] = np.maximum(delivered, 0.0) / self.charge_efficiency
-            if number in discharge:
-                pinned[f"class{number}_discharge_kw"] = np.maximum(-delivered, 0.0) * self._discharge_efficiency
-            freed.append(f"class{number}_backlog_kwh")
-        for number, unserved in self._classes(values, "unserved_kw").items():
-            pinned[f"class{number}_unserved_kw"] = unserved
-        if worst <= HAND_BACK_TOLERANCE_KW:
-            return Settlement(tables={"sessions": table})
+            earliest, *_ = self.curves(sessions[sessions["class"] == number], values.grid)
+            pinned[f"class{number}_backlog_kwh"] = np.cumsum(earliest - net[number] * values.grid.step_hours)
         moved = float(np.abs(net - plan).sum() / 2 * values.grid.step_hours)
         share = moved / max(float(sessions["need_kwh"].sum()), 1e-9)
         note = (
             f"{moved:.0f} kWh of EV charging ({share:.2%}) moved from the plan when it was handed back to the sessions"
         )
-        return Settlement(tables={"sessions": table}, pinned=pinned, freed=tuple(freed), notes=(note,))
+        return Settlement(tables={"sessions": table}, pinned=pinned, notes=(note,))
 
     def outputs(self, values: Values) -> dict[str, FloatArray]:
         """Station power each way."""
@@ -355,12 +346,21 @@ class EvStation(Component):
         store = Store(share * charge, discharge, inflow, level - lowest, -lowest)
         return Flows(use_kw=(1.0 - share) * charge, store=store)
 
+    def shifted(self, values: Values) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Charging if all began on arrival, and net charging as it was."""
+        return {"charging": (values["on_arrival_kw"], values["charge_kw"] - values["discharge_kw"])}
+
     def costs(self, values: Values) -> dict[str, float]:
         """Wear of discharging, and the price of what the program left unserved."""
         unserved = float(self._total(values, "unserved_kw").sum()) * values.grid.step_hours
         wear = self.v2g.wear_cost_per_kwh if self.v2g is not None else 0.0
         discharged = float(self._total(values, "discharge_kw").sum()) * values.grid.step_hours
-        return {"penalty_cost": unserved * self.value_of_unserved_per_kwh, "wear_cost": discharged * wear}
+        waiting = float(self._total(values, "backlog_kwh").sum()) * values.grid.step_hours
+        return {
+            "penalty_cost": unserved * self.value_of_unserved_per_kwh,
+            "wear_cost": discharged * wear,
+            "tie_break_cost": waiting * EARLIEST_SERVICE_PRICE,
+        }
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Energy, what was not served, and how many sessions that touched."""

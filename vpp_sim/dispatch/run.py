@@ -153,21 +153,21 @@ def _handed_back(
     tables, notes = dict(result.tables), list(result.notes)
     changed = False
     for name, component in scenario.components.items():
-        settlement = component.settle(result.values(name))
+        settlement = component.settle(result.values(name), final=False)
         tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
         notes.extend(f"{name}: {note}" for note in settlement.notes)
         for quantity_name, array in settlement.pinned.items():
             columns = program.columns(f"{name}.{quantity_name}")
             lower[columns] = upper[columns] = array
             changed = True
-        for quantity_name in settlement.freed:
-            columns = program.columns(f"{name}.{quantity_name}")
-            lower[columns], upper[columns] = -np.inf, np.inf
     if not changed:
         return replace(result, tables=tables, notes=tuple(notes)), program, solution
     pinned = program.with_numbers(lower=lower, upper=upper)
     again = _solved(scenario, inputs, pinned, solver, options)
     final = _collected(scenario, inputs, pinned, again)
+    for name, component in scenario.components.items():
+        settlement = component.settle(final.values(name), final=True)
+        tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
     more = again.objective - solution.objective
     notes.append(
         f"carrying out the plan costs {more:.2f} {scenario.currency} ({more / max(abs(solution.objective), 1.0):.4%}) "

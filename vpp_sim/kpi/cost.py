@@ -19,22 +19,23 @@ class Costs:
     wear_cost: float
     penalty_cost: float
     investment_cost: float
+    tie_break_cost: float
 
     @property
     def operating_cost(self) -> float:
         """Bill and wear."""
-        return self.bill.total + self.wear_cost
+        return float(self.bill.total + self.wear_cost)
 
     @property
     def total(self) -> float:
         """Everything that the objective holds."""
-        return self.operating_cost + self.penalty_cost + self.investment_cost
+        return self.operating_cost + self.penalty_cost + self.investment_cost + self.tie_break_cost
 
 
 def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows]) -> Costs:
     """The costs of a dispatch; the bill comes from the meter series alone."""
     scenario = result.scenario
-    own: dict[str, float] = {"wear_cost": 0.0, "penalty_cost": 0.0}
+    own: dict[str, float] = {"wear_cost": 0.0, "penalty_cost": 0.0, "tie_break_cost": 0.0}
     for name, component in scenario.components.items():
         for key, amount in component.costs(result.values(name)).items():
             own[key] += amount
@@ -52,7 +53,7 @@ def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows]) -> Co
         import_series=series.get("import"),
         export_series=series.get("export"),
     )
-    return Costs(recomputed, own["wear_cost"], own["penalty_cost"], investment)
+    return Costs(recomputed, own["wear_cost"], own["penalty_cost"], investment, own["tie_break_cost"])
 
 
 def cost_kpis(costs: Costs, currency: str) -> dict[str, Kpi]:
