@@ -7,7 +7,7 @@ Powers in kW, means over a step; energies in kWh, end of step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,27 @@ class Flexible:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """Costs over the horizon of PV, energy and power of the battery where these are free, and their largest values."""
+
+    pv_per_kw: float = 220.0
+    energy_per_kwh: float = 70.0
+    power_per_kw: float = 25.0
+    largest_pv_kw: float = 20000.0
+    largest_energy_kwh: float = 40000.0
+    largest_power_kw: float = 20000.0
+
+
+@dataclass(frozen=True)
 class ReferenceCase:
-    """One site over num_steps steps of step_hours; all series (num_steps,), `month` counted from 0."""
+    """One site over num_steps steps of step_hours; all series (num_steps,), `month` counted from 0.
+
+    With `sizes` the PV capacity and the battery's power and energy are chosen, whatever is given for them.
+    """
 
     step_hours: float
-    available_kw: FloatArray
+    pv_kw: float
+    pv_yield: FloatArray
     load_kw: FloatArray
     import_price: FloatArray
     export_price: FloatArray
@@ -56,6 +72,11 @@ class ReferenceCase:
     demand_price_per_kw_month: float
     battery: Battery
     flexible: tuple[Flexible, ...]
+    sizes: Sizes | None = None
+
+    @property
+    def available_kw(self) -> FloatArray:
+        return self.pv_kw * self.pv_yield
 
     @property
     def num_steps(self) -> int:
@@ -66,7 +87,7 @@ class ReferenceCase:
         return int(self.month.max()) + 1
 
 
-def synthetic(hours: int = 8760, step_minutes: int = 60, seed: int = 0) -> ReferenceCase:
+def synthetic(hours: int = 8760, step_minutes: int = 60, seed: int = 0, free_sizes: bool = False) -> ReferenceCase:
     """A seeded year, or part of one: 3 MW of sun on days of random clarity, time-of-use prices, EV and compute."""
     rng = np.random.default_rng(seed)
     dt = step_minutes / 60.0
@@ -88,7 +109,8 @@ def synthetic(hours: int = 8760, step_minutes: int = 60, seed: int = 0) -> Refer
 
     return ReferenceCase(
         step_hours=dt,
-        available_kw=3000.0 * clarity * season / 1.3 * np.clip(np.sin((hour - 6.5) / 12.0 * np.pi), 0.0, None),
+        pv_kw=3000.0,
+        pv_yield=clarity * season / 1.3 * np.clip(np.sin((hour - 6.5) / 12.0 * np.pi), 0.0, None),
         load_kw=600.0 + 300.0 * np.clip(np.sin((hour - 8.0) / 10.0 * np.pi), 0.0, None) + rng.uniform(0, 50, num_steps),
         import_price=np.where(peak, 0.6212, np.where(valley, 0.2575, 0.4422)),
         export_price=np.full(num_steps, 0.2),
@@ -98,6 +120,18 @@ def synthetic(hours: int = 8760, step_minutes: int = 60, seed: int = 0) -> Refer
         demand_price_per_kw_month=33.0,
         battery=Battery(power_kw=1800.0, energy_kwh=3600.0),
         flexible=(waiting("ev", 6.0, 200.0), waiting("compute", 24.0, 350.0)),
+        sizes=_part_of_a_year(Sizes(), hours) if free_sizes else None,
+    )
+
+
+def _part_of_a_year(sizes: Sizes, hours: int) -> Sizes:
+    """The same sizes at their cost for some hours; the defaults are for a year."""
+    share = hours / 8760.0
+    return replace(
+        sizes,
+        pv_per_kw=sizes.pv_per_kw * share,
+        energy_per_kwh=sizes.energy_per_kwh * share,
+        power_per_kw=sizes.power_per_kw * share,
     )
 
 
@@ -108,12 +142,29 @@ def program(case: ReferenceCase) -> LinearProgram:
     first, last = np.zeros(case.num_steps), np.zeros(case.num_steps)
     first[0], last[-1] = 1.0, 1.0
     builder = ProgramBuilder(case.num_steps)
-    generation = builder.variables("pv.generation_kw", upper=case.available_kw)
-    charge = builder.variables("battery.charge_kw", upper=battery.power_kw)
-    discharge = builder.variables("battery.discharge_kw", upper=battery.power_kw, cost=battery.wear_per_kwh * dt)
-    lowest, highest = battery.soc_min * battery.energy_kwh, battery.soc_max * battery.energy_kwh
-    energy = builder.variables("battery.energy_kwh", lower=lowest, upper=highest)
-    start = builder.global_variables("battery.start_kwh", lower=lowest, upper=highest)
+    sizes = case.sizes
+    wear = battery.wear_per_kwh * dt
+    if sizes is None:
+        generation = builder.variables("pv.generation_kw", upper=case.available_kw)
+        charge = builder.variables("battery.charge_kw", upper=battery.power_kw)
+        discharge = builder.variables("battery.discharge_kw", upper=battery.power_kw, cost=wear)
+        lowest, highest = battery.soc_min * battery.energy_kwh, battery.soc_max * battery.energy_kwh
+        energy = builder.variables("battery.energy_kwh", lower=lowest, upper=highest)
+        start = builder.global_variables("battery.start_kwh", lower=lowest, upper=highest)
+    else:
+        pv = builder.global_variables("pv.size_kw", upper=sizes.largest_pv_kw, cost=sizes.pv_per_kw)
+        kwh = builder.global_variables("battery.size_kwh", upper=sizes.largest_energy_kwh, cost=sizes.energy_per_kwh)
+        kw = builder.global_variables("battery.size_kw", upper=sizes.largest_power_kw, cost=sizes.power_per_kw)
+        generation = builder.variables("pv.generation_kw")
+        charge = builder.variables("battery.charge_kw")
+        discharge = builder.variables("battery.discharge_kw", cost=wear)
+        energy = builder.variables("battery.energy_kwh")
+        start = builder.global_variables("battery.start_kwh")
+        builder.constrain("pv.limit", [(generation, 1.0), (pv, -case.pv_yield)], upper=0.0)
+        builder.constrain("battery.charge_limit", [(charge, 1.0), (kw, -1.0)], upper=0.0)
+        builder.constrain("battery.discharge_limit", [(discharge, 1.0), (kw, -1.0)], upper=0.0)
+        builder.constrain("battery.full", [(energy, 1.0), (kwh, -battery.soc_max)], upper=0.0)
+        builder.constrain("battery.empty", [(energy, 1.0), (kwh, -battery.soc_min)], lower=0.0)
     builder.constrain(
         "battery.dynamics",
         [

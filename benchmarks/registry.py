@@ -24,6 +24,8 @@ CASES: dict[str, Callable[[], ReferenceCase]] = {
     "month": partial(synthetic, hours=730),
     "year": synthetic,
     "year_15min": partial(synthetic, step_minutes=15),
+    "sizing_week": partial(synthetic, hours=168, free_sizes=True),
+    "sizing_year": partial(synthetic, free_sizes=True),
 }
 
 

@@ -37,10 +37,19 @@ def _build(case: ReferenceCase) -> pulp.LpProblem:
 
     problem = pulp.LpProblem("reference", pulp.LpMinimize)
     variable, variables = problem.add_variable, problem.add_variable_dicts
-    generation = {t: variable(f"generation_{t}", 0, available[t]) for t in steps}
-    charge = variables("charge", steps, 0, battery.power_kw)
-    discharge = variables("discharge", steps, 0, battery.power_kw)
-    energy = variables("energy", steps, lowest, highest)
+    sizes = case.sizes
+    if sizes is None:
+        generation = {t: variable(f"generation_{t}", 0, available[t]) for t in steps}
+        charge = variables("charge", steps, 0, battery.power_kw)
+        discharge = variables("discharge", steps, 0, battery.power_kw)
+        energy = variables("energy", steps, lowest, highest)
+    else:
+        generation, charge = variables("generation", steps, 0), variables("charge", steps, 0)
+        discharge, energy = variables("discharge", steps, 0), variables("energy", steps, 0)
+        pv_kw = variable("pv_kw", 0, sizes.largest_pv_kw)
+        battery_kwh = variable("battery_kwh", 0, sizes.largest_energy_kwh)
+        battery_kw = variable("battery_kw", 0, sizes.largest_power_kw)
+        pv_yield = case.pv_yield.tolist()
     bought = variables("import", steps, 0, case.import_limit_kw)
     sold = variables("export", steps, 0, case.export_limit_kw)
     peak = variables("peak", range(case.num_months), 0)
@@ -50,10 +59,20 @@ def _build(case: ReferenceCase) -> pulp.LpProblem:
         served[flexible.name] = {t: variable(f"{flexible.name}_served_{t}", 0, power[t]) for t in steps}
         backlog[flexible.name] = {t: variable(f"{flexible.name}_backlog_{t}", 0, longest[t]) for t in steps}
 
-    problem += pulp.lpSum(
+    cost = pulp.lpSum(
         import_price[t] * dt * bought[t] - export_price[t] * dt * sold[t] + battery.wear_per_kwh * dt * discharge[t]
         for t in steps
     ) + case.demand_price_per_kw_month * pulp.lpSum(peak.values())
+    if sizes is None:
+        problem += cost
+    else:
+        problem += cost + sizes.pv_per_kw * pv_kw + sizes.energy_per_kwh * battery_kwh + sizes.power_per_kw * battery_kw
+        for t in steps:
+            problem += generation[t] <= pv_yield[t] * pv_kw
+            problem += charge[t] <= battery_kw
+            problem += discharge[t] <= battery_kw
+            problem += energy[t] <= battery.soc_max * battery_kwh
+            problem += energy[t] >= battery.soc_min * battery_kwh
     for t in steps:
         # t - 1 of the first step is the last one: the year ends where it began
         previous = energy[t - 1] if t else energy[case.num_steps - 1]

@@ -25,6 +25,8 @@ def solve_with_pypsa(case: ReferenceCase) -> Outcome:
         network = _network(case)
         network.optimize.create_model()
         _add_demand_charge(network, case)
+        if case.sizes is not None:
+            _couple_powers(network, case)
         built = time.perf_counter()
         status, condition = network.optimize.solve_model(solver_name="highs", log_to_console=False, output_flag=False)
     solved = time.perf_counter()
@@ -34,7 +36,17 @@ def solve_with_pypsa(case: ReferenceCase) -> Outcome:
 
 
 def _network(case: ReferenceCase) -> pypsa.Network:
-    battery = case.battery
+    battery, sizes = case.battery, case.sizes
+    pv = {"p_nom": case.pv_kw}
+    charge = {"p_nom": battery.power_kw}
+    # PyPSA limits and prices a link at its entrance, which is the battery's side when it discharges
+    discharge = {"p_nom": battery.power_kw / battery.discharge_efficiency}
+    store = {"e_nom": battery.energy_kwh}
+    if sizes is not None:
+        pv = {"p_nom_extendable": True, "p_nom_max": sizes.largest_pv_kw, "capital_cost": sizes.pv_per_kw}
+        charge = {"p_nom_extendable": True, "p_nom_max": sizes.largest_power_kw, "capital_cost": sizes.power_per_kw}
+        discharge = {"p_nom_extendable": True}
+        store = {"e_nom_extendable": True, "e_nom_max": sizes.largest_energy_kwh, "capital_cost": sizes.energy_per_kwh}
     network = pypsa.Network()
     snapshots = pd.date_range("2025-01-01", periods=case.num_steps, freq=pd.Timedelta(hours=case.step_hours))
     network.set_snapshots(snapshots)
@@ -45,8 +57,7 @@ def _network(case: ReferenceCase) -> pypsa.Network:
 
     network.add("Bus", ["site", "battery"])
     network.add("Load", "load", bus="site", p_set=series(case.load_kw))
-    largest = float(case.available_kw.max())
-    network.add("Generator", "pv", bus="site", p_nom=largest, p_max_pu=series(case.available_kw / largest))
+    network.add("Generator", "pv", bus="site", p_max_pu=series(case.pv_yield), **pv)
     network.add("Generator", "import", bus="site", p_nom=case.import_limit_kw, marginal_cost=series(case.import_price))
     network.add(
         "Generator", "export", bus="site", sign=-1, p_nom=case.export_limit_kw, marginal_cost=series(-case.export_price)
@@ -56,28 +67,27 @@ def _network(case: ReferenceCase) -> pypsa.Network:
         "charge",
         bus0="site",
         bus1="battery",
-        p_nom=battery.power_kw,
         efficiency=battery.charge_efficiency,
+        **charge,
     )
-    # PyPSA limits and prices a link at its entrance, which is the battery's side here
     network.add(
         "Link",
         "discharge",
         bus0="battery",
         bus1="site",
-        p_nom=battery.power_kw / battery.discharge_efficiency,
         efficiency=battery.discharge_efficiency,
         marginal_cost=battery.wear_per_kwh * battery.discharge_efficiency,
+        **discharge,
     )
     network.add(
         "Store",
         "battery",
         bus="battery",
-        e_nom=battery.energy_kwh,
         e_min_pu=battery.soc_min,
         e_max_pu=battery.soc_max,
         e_cyclic=True,
         standing_loss=battery.self_discharge_per_hour,
+        **store,
     )
     for flexible in case.flexible:
         # the backlog is a store below zero
@@ -111,3 +121,11 @@ def _add_demand_charge(network: pypsa.Network, case: ReferenceCase) -> None:
     month = xr.DataArray(case.month, coords={"snapshot": network.snapshots}, dims="snapshot")
     model.add_constraints(peak.sel(month=month) - bought >= 0.0, name="below_peak")
     model.objective = model.objective + case.demand_price_per_kw_month * peak.sum()
+
+
+def _couple_powers(network: pypsa.Network, case: ReferenceCase) -> None:
+    size = network.model.variables["Link-p_nom"]
+    efficiency = case.battery.discharge_efficiency
+    network.model.add_constraints(
+        size.sel(name="charge") - efficiency * size.sel(name="discharge") == 0.0, name="one_converter"
+    )

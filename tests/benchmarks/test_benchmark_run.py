@@ -12,11 +12,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 CONTENDERS = ["vpp_sim highs simplex", "vpp_sim pulp:CBC", "PuLP HiGHS", "PyPSA HiGHS"]
 
 
-def test_all_contenders_agree_on_a_week(tmp_path):
+@pytest.mark.parametrize("case", ["week", "sizing_week"])
+def test_all_contenders_agree_on_a_week(case, tmp_path):
     # a peer with another problem would make every ratio of times worthless
     contenders = CONTENDERS if find_spec("pypsa") else CONTENDERS[:-1]
     file = tmp_path / "results.json"
-    command = [sys.executable, "-m", "benchmarks.run", "week", "--json", str(file), "--only", *contenders]
+    command = [sys.executable, "-m", "benchmarks.run", case, "--json", str(file), "--only", *contenders]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
     assert done.returncode == 0, done.stdout + done.stderr
     results = json.loads(file.read_text())["results"]
