@@ -69,7 +69,7 @@ def position_of(profile: FileProfile, name: str, names: Sequence[str]) -> int:
         return found[0]
     if found:
         raise refusal(profile, f"column {name!r} stands {len(found)} times in the header; rename all but one")
-    close = nearest(name, names)
+    close = next((each for each in names if each.lower() == name.lower()), None) or nearest(name, names)
     known = ", ".join(repr(each) for each in list(names)[:12]) + (", ..." if len(names) > 12 else "")
     raise refusal(profile, f"no column {name!r}; " + (f"did you mean {close!r}?" if close else f"the file has {known}"))
 

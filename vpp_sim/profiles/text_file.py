@@ -52,6 +52,8 @@ def text_columns(profile: FileProfile, place: Path) -> Columns:
     value_position = _value_position(profile, layout, time_position)
     wanted = [value_position] if time_position is None else [value_position, time_position]
     cells, rows = _cells(profile, place, layout, wanted)
+    if not len(rows):
+        raise refusal(profile, "has no rows")
     name = layout.names[value_position]
     values = numbers(profile, cells[0], rows, name, decimal_comma=layout.delimiter != ",")
     times = None if time_position is None else parsed_times(profile, cells[1], rows, layout.names[time_position])
@@ -82,7 +84,7 @@ def _layout_of(profile: FileProfile, place: Path) -> _Layout:
     body = [line for line in lines[skipped : skipped + 50] if line.strip()]
     if not body:
         raise refusal(profile, "has no rows")
-    delimiter = max((";", "\t", ","), key=lambda mark: min(line.count(mark) for line in body[:5]))
+    delimiter = _delimiter(body[:10])
     table = [tuple(cell.strip() for cell in row) for row in csv.reader(body, delimiter=delimiter)]
     first = table[0]
     named = {profile.column, profile.time_column} & set(first)
@@ -92,6 +94,15 @@ def _layout_of(profile: FileProfile, place: Path) -> _Layout:
     if not sample:
         raise refusal(profile, "has a header and no rows")
     return _Layout(delimiter, names, skipped + 1 + has_header, sample)
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """The mark that stands as often in most lines as in the first; of two, semicolon and tab before comma."""
+
+    def agreeing(mark: str) -> int:
+        return sum(line.count(mark) == lines[0].count(mark) for line in lines) if mark in lines[0] else 0
+
+    return max((";", "\t", ","), key=agreeing)
 
 
 def _is_number(cell: str) -> bool:
@@ -136,7 +147,7 @@ def _cells(profile: FileProfile, place: Path, layout: _Layout, wanted: Sequence[
     blank: set[int] = set()
 
     def on_strange_row(row: Any) -> str:
-        line = int(row.number) + layout.first_line - 1
+        line = int(row.number)
         if (row.text or "").strip():
             strange[line] = f"has {row.actual_columns} columns, expected {row.expected_columns}"
         else:
@@ -174,18 +185,20 @@ def _cells(profile: FileProfile, place: Path, layout: _Layout, wanted: Sequence[
     found = [table.column(name).combine_chunks() for name in keep]
     rows = np.arange(layout.first_line, layout.first_line + table.num_rows + len(blank), dtype=np.int64)
     rows = rows[~np.isin(rows, np.array(sorted(blank), dtype=np.int64))]
-    if len(layout.names) == 1:
-        used = _used(found[0])
-        found, rows = [found[0][:used]], rows[:used]
-    return found, rows
+    return _without_blank_rows(found, rows)
 
 
-def _used(cells: Any) -> int:
-    """Number of cells up to the last one that is not blank: blank lines at the end of a file are no values."""
-    used = len(cells)
-    while used and not cells[used - 1].as_py().strip():
-        used -= 1
-    return used
+def _without_blank_rows(found: list[Any], rows: IntArray) -> tuple[list[Any], IntArray]:
+    """Rows whose time and value are both blank are no rows; of values without times only those at the end."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    blank = np.logical_and.reduce([np.asarray(pc.equal(pc.utf8_trim_whitespace(cells), "")) for cells in found])
+    if not blank.any():
+        return found, rows
+    if len(found) == 1:
+        blank[: np.flatnonzero(~blank)[-1] + 1 if not blank.all() else 0] = False
+    return [cells.filter(pa.array(~blank)) for cells in found], rows[~blank]
 
 
 def numbers(profile: FileProfile, cells: Any, rows: IntArray, name: str, *, decimal_comma: bool) -> FloatArray:
