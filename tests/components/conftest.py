@@ -139,8 +139,13 @@ def solved_site(
                 globals_[own] = solution.primal[program.columns(group.name)]
                 if own.endswith("_size"):
                     sizes[own.removesuffix("_size")] = float(globals_[own][0])
-        values = Values(context.grid, series, sizes, globals_)
-        slices[name] = Values(context.grid, series | component.outputs(values), sizes, globals_)
+        values = Values(context.grid, series, sizes, globals_, read[name].tables)
+        settlement = component.settle(values, final=False)
+        assert not settlement.pinned, "a hand-worked plan must be one that can be carried out"
+        outputs = component.outputs(values)
+        slices[name] = Values(
+            context.grid, series | outputs, sizes, globals_, {**read[name].tables, **settlement.tables}
+        )
     _assert_replay(site, slices)
     return SolvedSite(solution.objective, program, site, slices)
 

@@ -223,8 +223,7 @@ class EvStation(Component):
         for number in numbers:
             earliest, latest, connected = self.curves(sessions[sessions["class"] == number], grid)
             connected_at_once += connected
-            room = np.maximum(np.cumsum(earliest - latest), 0.0)
-            room[-1] = 0.0
+            room = backlog_room_kwh(earliest, latest)
             name = f"class{number}"
             charge = block.variables(f"{name}_charge_kw", upper=connected)
             backlog = block.variables(f"{name}_backlog_kwh", upper=room, cost_per_kwh=EARLIEST_SERVICE_PRICE)
@@ -314,8 +313,10 @@ class EvStation(Component):
         # pinning the energy charged so far leaves the power to the program, which may leave some unserved
         pinned: dict[str, FloatArray] = {}
         for number in charge:
-            earliest, *_ = self.curves(sessions[sessions["class"] == number], values.grid)
-            pinned[f"class{number}_backlog_kwh"] = np.cumsum(earliest - net[number] * values.grid.step_hours)
+            earliest, latest, _ = self.curves(sessions[sessions["class"] == number], values.grid)
+            backlog = np.cumsum(earliest - net[number] * values.grid.step_hours)
+            # a backlog above its room is unserved energy, which the program must pay for
+            pinned[f"class{number}_backlog_kwh"] = np.clip(backlog, 0.0, backlog_room_kwh(earliest, latest))
         moved = float(np.abs(net - plan).sum() / 2 * values.grid.step_hours)
         share = moved / max(float(sessions["need_kwh"].sum()), 1e-9)
         note = (
@@ -411,6 +412,16 @@ class EvStation(Component):
         delivered = np.cumsum(into_vehicles) * grid.step_hours
         checks.append(limit_check("never earlier than the sessions allow", delivered, -np.inf, earliest, total))
         return checks
+
+
+def backlog_room_kwh(earliest_kwh: FloatArray, latest_kwh: FloatArray) -> FloatArray:
+    """How far a class may lie behind its earliest curve at the end of each step, from both curves' increments [kWh].
+
+    Nothing may be left when the horizon ends.
+    """
+    room = np.maximum(np.cumsum(earliest_kwh - latest_kwh), 0.0)
+    room[-1] = 0.0
+    return room
 
 
 def laxity_class(laxity_hours: FloatArray, need_kwh: FloatArray, num_classes: int) -> NDArray[np.int64]:

@@ -100,7 +100,7 @@ def drawn_sessions(fleet: Fleet, grid: TimeGrid) -> pd.DataFrame:
     parts: list[NDArray[np.float64]] = []
     for midnight in midnights:  # days, not steps
         random = np.random.default_rng([fleet.seed, midnight.toordinal()])
-        expected = fleet.sessions_per_day * (fleet.weekend_factor if midnight.dayofweek >= 5 else 1.0)
+        expected = fleet.sessions_per_day * (fleet.weekend_factor if midnight.weekday() >= 5 else 1.0)
         number = int(random.poisson(expected)) if fleet.count == "poisson" else round(expected)
         peak = random.choice(weights.size, size=number, p=weights / weights.sum())
         arrival = np.mod(hours[peak] + spreads[peak] * random.standard_normal(number), HOURS_PER_DAY)
@@ -256,7 +256,7 @@ def _refuse_rows(bad: NDArray[np.bool_], file: str, name: str, message: str, fau
 def _repeated(sessions: pd.DataFrame, grid: TimeGrid, file: str) -> tuple[pd.DataFrame, int]:
     """The whole weeks (Monday to Sunday) of the sessions, repeated from the Monday on or before the horizon's start."""
     start = grid.local[0]
-    monday = (start.normalize() - pd.Timedelta(days=int(start.dayofweek)) - start).total_seconds() / SECONDS_PER_HOUR
+    monday = (start.normalize() - pd.Timedelta(days=int(start.weekday())) - start).total_seconds() / SECONDS_PER_HOUR
     since_monday = sessions["arrival_hours"].to_numpy() - monday
     week = np.floor(since_monday / HOURS_PER_WEEK).astype(np.int64)
     # a first or last week that begins or ends inside the table is not whole
