@@ -77,7 +77,17 @@ class TestByHand:
         site = solve_site({"centre": centre(job)}, [1.0], inputs=arrivals(1, **{name: [11.0]}))
         assert site.objective == pytest.approx(1.5 * (2 + 8) + 3 * 7)
         assert site.kpis("centre")["compute_missed_kwh"] == pytest.approx(3.0)
-        assert site.components["centre"].costs(site.values("centre")) == {"penalty_cost": pytest.approx(21.0)}
+        costs = site.components["centre"].costs(site.values("centre"))
+        assert costs == {"penalty_cost": pytest.approx(21.0), "tie_break_cost": 0.0}
+
+    def test_of_equal_plans_the_earliest_is_chosen(self, solve_site: Any) -> None:
+        """With one price for all hours, work runs when it comes; the price that decides this is at most a millionth."""
+        job = work(max_delay_hours=2)
+        site = solve_site({"centre": centre(job)}, [1.0, 1.0, 1.0], inputs=arrivals(3, batch=[6.0, 3.0, 0.0]))
+        np.testing.assert_allclose(site.values("centre")["batch_serve_kw"], [6.0, 3.0, 0.0], atol=1e-9)
+        site = solve_site({"centre": centre(job)}, [3.0, 2.0, 1.0], inputs=arrivals(3, batch=[6.0, 0.0, 0.0]))
+        tie_break = site.components["centre"].costs(site.values("centre"))["tie_break_cost"]
+        assert 0 < tie_break < 1e-6 * site.objective
 
     @pytest.mark.parametrize("name", ["online", "batch"])
     def test_a_class_has_its_own_limit(self, solve_site: Any, name: str) -> None:
@@ -280,6 +290,27 @@ class TestPue:
         means = [float(plateau_pue(outside, np.full_like(outside, 77_000.0), share).mean()) for share in (0.0, 0.8)]
         assert means == [pytest.approx(1.23, abs=0.01), pytest.approx(1.15, abs=0.005)]
 
+    @pytest.mark.real
+    def test_yearly_means_of_the_typical_year(self, real_data: Any) -> None:
+        """The typical year of Xining through the weather reader: 1.23 by air, 1.15 with 80 % liquid."""
+        from datetime import datetime
+
+        from pydantic import TypeAdapter
+
+        from vpp_sim.time_grid import TimeGrid
+        from vpp_sim.weather import Site, WeatherSource, read_weather
+
+        folder = real_data("weather")
+        source = TypeAdapter(WeatherSource).validate_python(
+            {"source": "epw", "path": "CHN_Qinghai.Xining.528660_CSWD.epw"}
+        )
+        grid = TimeGrid(datetime(2025, 1, 1), 60, 8760, "Asia/Shanghai")
+        weather = read_weather(source, grid, Site(latitude=36.62, longitude=101.78, altitude_m=2261), folder)
+        means = [
+            float(plateau_pue(weather.temperature_celsius, weather.pressure_pa, share).mean()) for share in (0.0, 0.8)
+        ]
+        assert means == [pytest.approx(1.235, abs=0.01), pytest.approx(1.15, abs=0.005)]
+
     def test_values_at_the_limits(self) -> None:
         """At 15 degC and sea level r = 1: 1 + 1/10 + 0.075 and 1 + 1/20 + 0.075; chillers at the end: 1/3 and 1/5."""
         sea = np.array([101_325.0])
@@ -325,7 +356,7 @@ def test_all_faults_of_the_inputs_are_told_at_once(context_of: Any) -> None:
     wrong = centre(work("a", arrivals_kw=-1.0), work("b", arrivals_kw=5000.0))
     with pytest.raises(InputError) as error:
         wrong.inputs(context_of(2))
-    assert [fault.path for fault in error.value.faults] == ["classes.0.arrivals_kw", "classes.1.arrivals_kw"]
+    assert [fault.path for fault in error.value.faults] == ["classes[0].arrivals_kw", "classes[1].arrivals_kw"]
 
 
 def test_an_overload_shows_in_the_replay() -> None:

@@ -43,6 +43,7 @@ import numpy as np
 from pydantic import Discriminator, Tag, model_validator
 
 from vpp_sim.components.base import (
+    EARLIEST_SERVICE_PRICE,
     Block,
     Capacity,
     Check,
@@ -193,7 +194,7 @@ class DataCentre(Component):
                     context.grid,
                     quantity="power",
                     base_dir=context.base_dir,
-                    path=f"classes.{position}.arrivals_kw",
+                    path=f"classes[{position}].arrivals_kw",
                     plausible_max=largest,
                     ge=0.0,
                 )
@@ -279,7 +280,12 @@ class DataCentre(Component):
             )
             if job.waits(block.grid):
                 block.variables(f"{job.name}_serve_kw", lower=service.served, upper=service.served)
-                block.variables(f"{job.name}_backlog_kwh", lower=service.backlog, upper=service.backlog)
+                block.variables(
+                    f"{job.name}_backlog_kwh",
+                    lower=service.backlog,
+                    upper=service.backlog,
+                    cost_per_kwh=EARLIEST_SERVICE_PRICE,
+                )
         block.use(block.inputs.series["pue"] * (self.idle_share * self.it_kw(racks) + total))
 
     def _at_once(self, series: Any, grid: TimeGrid, racks: float) -> Iterator[tuple[WorkClass, Service]]:
@@ -353,10 +359,12 @@ class DataCentre(Component):
         return whole | classes
 
     def costs(self, values: Values) -> dict[str, float]:
-        """What missed work was priced at."""
-        dt = values.grid.step_hours
-        missed = (float(work.missed.sum()) * dt * work.job.value_of_missed_work_per_kwh for work in self._works(values))
-        return {"penalty_cost": sum(missed)}
+        """What missed work was priced at, and what decides between equal plans."""
+        works, dt = self._works(values), values.grid.step_hours
+        return {
+            "penalty_cost": sum(float(w.missed.sum()) * dt * w.job.value_of_missed_work_per_kwh for w in works),
+            "tie_break_cost": sum(float(w.backlog.sum()) for w in works) * dt * EARLIEST_SERVICE_PRICE,
+        }
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Energy, PUE, work done and missed, delays; in all and by class."""
@@ -440,7 +448,8 @@ def _add_waiting(block: Block, job: WorkClass, largest_kw: float) -> StepVariabl
     arrivals = block.inputs.series[f"{job.name}_arrivals_kw"]
     serve = block.variables(f"{job.name}_serve_kw", upper=min(job.ceiling_kw, largest_kw))
     missed = block.variables(f"{job.name}_missed_kw", cost_per_kwh=job.value_of_missed_work_per_kwh)
-    backlog = block.variables(f"{job.name}_backlog_kwh", upper=job.longest_backlog_kwh(arrivals, grid))
+    longest = job.longest_backlog_kwh(arrivals, grid)
+    backlog = block.variables(f"{job.name}_backlog_kwh", upper=longest, cost_per_kwh=EARLIEST_SERVICE_PRICE)
     start = serve
     if not job.interruptible:
         keep = job.keep(grid)
