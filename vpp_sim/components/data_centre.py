@@ -155,7 +155,9 @@ class DataCentre(Component):
     occupancy: float = quantity("share of the racks in use", default=1.0, ge=0, le=1)
     idle_share: float = quantity("share of the full IT power that is drawn without any work", default=0.35, ge=0, lt=1)
     classes: tuple[WorkClass, ...] = quantity("classes of work", default=())
-    pue: Pue = quantity("facility power per IT power: a number, {model: plateau, liquid_share}, or a profile")
+    pue: Pue = quantity(
+        "facility power per IT power: a number, {model: plateau, liquid_share}, or a profile (in unit fraction)"
+    )
     pflops_per_rack: float | None = quantity("compute of a rack in use", unit="PFLOPS", default=None, gt=0)
     managed: bool = quantity("whether work may be moved within its delay; else it runs as soon as it can", default=True)
 

@@ -113,8 +113,10 @@ def running_power(started: FloatArray, keep: float) -> FloatArray:
     >>> running_power(np.array([7.0, 0.0, 0.0]), 0.5)
     array([4., 2., 1.])
     """
-    from scipy.signal import lfilter
-
-    from_nothing = np.asarray(lfilter([1.0 - keep], [1.0, -keep], started), dtype=np.float64)
+    power = (1.0 - keep) * started
+    reach, weight = 1, keep
+    while reach < len(power) and weight > 0.0:  # the sum over 1, 2, 4, ... earlier steps, each weighted keep^k
+        power = power + np.concatenate([np.zeros(reach), weight * power[:-reach]])
+        reach, weight = 2 * reach, weight * weight
     decay = keep ** np.arange(1, len(started) + 1)
-    return np.asarray(from_nothing + decay * (from_nothing[-1] / (1.0 - decay[-1])), dtype=np.float64)
+    return np.asarray(power + decay * (power[-1] / (1.0 - decay[-1])), dtype=np.float64)
