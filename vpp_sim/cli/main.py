@@ -1,0 +1,156 @@
+"""`vpp-sim`: finds the command, runs it, and turns whatever happens into a message and an exit code.
+
+0 ok    2 bad input or usage    3 infeasible    4 solver limit    130 stopped    1 a defect of vpp_sim
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from vpp_sim.errors import DefectError, VppSimError
+
+#: Commands in the order of help, each in `vpp_sim/cli/<name>.py`, which is imported only when the command is run.
+COMMANDS = {
+    "run": "Find the optimal operation and write a result folder.",
+    "check": "Check a scenario and all its input files without solving.",
+    "init": "Write a commented scenario to start from.",
+    "kinds": "List the kinds of components, or the parameters of one.",
+    "schema": "Print the JSON Schema of scenario files, for editors.",
+    "weather": "Download the weather of a place into a file.",
+    "report": "Make the page of a result folder again.",
+    "verify": "Verify a result folder from its files alone.",
+    "export": "Write the linear program as LP or MPS file.",
+}
+DEFECT, BAD_INPUT, STOPPED, BROKEN_PIPE = 1, 2, 130, 141
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are run; help needs only the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"vpp_sim.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from vpp_sim.errors import nearest
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = nearest(args[0], COMMANDS)
+            hint = f"did you mean {close}?" if close else f"one of {', '.join(COMMANDS)}"
+            ctx.fail(f"unknown command '{args[0]}'; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            result: object = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # whoever read our output has seen enough; the stream must not be flushed again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(BROKEN_PIPE)
+        return result
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"vpp-sim {_version()}")
+        ctx.exit()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("vpp-sim")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Version.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an unexpected error.")
+def cli(debug: bool) -> None:
+    """The optimal year of a microgrid with PV, storage, EV charging and flexible compute.
+
+    Begin with `vpp-sim init site.yaml`, then `vpp-sim check site.yaml` and `vpp-sim run site.yaml`.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    sys.exit(exit_code(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def exit_code(arguments: list[str]) -> int:
+    """Run one command line; what it must end with. Every message but results goes to stderr."""
+    try:
+        result = cli.main(arguments, prog_name="vpp-sim", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _say("stopped", STOPPED)
+    except click.ClickException as error:
+        error.show()
+        return BAD_INPUT
+    except DefectError as error:
+        return _say(str(error), error.exit_code)
+    except VppSimError as error:
+        return _say(str(error), error.exit_code)
+    except MemoryError:
+        return _say("out of memory; use fewer days or longer steps", BAD_INPUT)
+    except OSError as error:
+        if error.filename is None or _shows_tracebacks(arguments):
+            return _report_defect(error, arguments)
+        return _say(f"{error.filename}: {error.strerror or error}", BAD_INPUT)
+    except Exception as error:
+        return _report_defect(error, arguments)
+    return result if isinstance(result, int) else 0
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(message, err=True)
+    return code
+
+
+def _shows_tracebacks(arguments: Sequence[str]) -> bool:
+    return "--debug" in arguments
+
+
+def _report_defect(error: Exception, arguments: Sequence[str]) -> int:
+    """One line that says that this is our fault, and where the traceback lies."""
+    import platform
+    import tempfile
+    import traceback
+
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    text = "".join(traceback.format_exception(error))
+    if _shows_tracebacks(arguments):
+        click.echo(text, err=True, nl=False)
+        return _say(f"this is a defect of vpp_sim, please report it in the project's issue tracker: {what}", DEFECT)
+    head = f"vpp-sim {_version()}, Python {platform.python_version()}, {platform.platform()}\n"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="vpp-sim-defect-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(f"{head}vpp-sim {' '.join(arguments)}\n\n{text}")
+        where = f"with the file {file.name}"
+    except OSError:
+        where = "with what `vpp-sim --debug` shows"
+    return _say(f"this is a defect of vpp_sim, please report it in the project's issue tracker {where}: {what}", DEFECT)
