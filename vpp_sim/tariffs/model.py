@@ -78,7 +78,7 @@ class Period(StrictModel):
     @model_validator(mode="after")
     def _one_price(self) -> Self:
         if self.ratio is not None and self.price_per_kwh is not None:
-            raise ValueError("has both ratio and price_per_kwh; keep one")
+            raise ValueError("ratio: stands beside price_per_kwh; keep one of them")
         return self
 
     @property
@@ -137,7 +137,7 @@ class Energy(StrictModel):
         for period in self.periods:
             if period.price_per_kwh is None and self.purchase_price_per_kwh is None:
                 raise ValueError(
-                    f"period {period.label!r} has no price; give purchase_price_per_kwh or its price_per_kwh"
+                    f"periods: {period.label!r} has no price; give purchase_price_per_kwh or its own price_per_kwh"
                 )
         return self
 
@@ -191,7 +191,7 @@ class ContractedDemand(StrictModel):
     def _declared_enough(self) -> Self:
         if self.transformer_kva is not None and self.contracted_kw < self.min_share * self.transformer_kva - 1e-9:
             raise ValueError(
-                f"contracted_kw must be at least {self.min_share * 100:g} % of transformer_kva, "
+                f"contracted_kw: must be at least {self.min_share * 100:g} % of transformer_kva, "
                 f"{self.min_share * self.transformer_kva:g} kW, got {self.contracted_kw:g}"
             )
         return self
@@ -230,10 +230,12 @@ class Holidays(StrictModel):
         if self.country not in known:
             close = nearest(self.country, known)
             hint = f"did you mean {close}?" if close else "write two letters such as CN"
-            raise ValueError(f"unknown country {self.country!r}; {hint}")
+            raise ValueError(f"country: unknown country {self.country!r}; {hint}")
         if self.subdivision is not None and self.subdivision not in known[self.country]:
             listed = ", ".join(known[self.country]) or "none"
-            raise ValueError(f"unknown subdivision {self.subdivision!r} of {self.country}; one of {listed}")
+            raise ValueError(
+                f"subdivision: unknown subdivision {self.subdivision!r} of {self.country}; one of {listed}"
+            )
         return self
 
     def dates(self, years: range) -> frozenset[dt.date]:
@@ -285,25 +287,25 @@ class Tariff(StrictModel):
     def _covers_every_hour_once(self) -> Self:
         faults = list(_schedule_faults(self.energy.periods, with_holidays=self.holidays is not None))
         if faults:
-            raise ValueError("energy.periods: " + "; ".join(faults))
+            raise ValueError("energy.periods: every hour needs exactly one period: " + "; ".join(faults))
         return self
 
     @model_validator(mode="after")
     def _tiers_rise(self) -> Self:
         for before, after in zip(self.tiers, self.tiers[1:], strict=False):
             if after.above_kwh <= before.above_kwh:
-                raise ValueError(f"tiers must rise: above_kwh {after.above_kwh:g} follows {before.above_kwh:g}")
+                raise ValueError(f"tiers: above_kwh must rise, got {after.above_kwh:g} after {before.above_kwh:g}")
             if after.adder_per_kwh < before.adder_per_kwh:
                 raise ValueError(
-                    f"tiers whose adder falls ({before.adder_per_kwh:g} to {after.adder_per_kwh:g}) "
-                    "reward using more and leave no single optimum (not convex); use a flat price instead"
+                    f"tiers: an adder that falls ({before.adder_per_kwh:g} to {after.adder_per_kwh:g}) "
+                    "rewards using more (not convex); use one price for all"
                 )
         return self
 
     @model_validator(mode="after")
     def _valid_span(self) -> Self:
         if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
-            raise ValueError(f"valid_to {self.valid_to} lies before valid_from {self.valid_from}")
+            raise ValueError(f"valid_to: {self.valid_to} lies before valid_from {self.valid_from}")
         return self
 
     @property
