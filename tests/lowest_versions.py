@@ -9,7 +9,7 @@ from pathlib import Path
 def main() -> None:
     project = tomllib.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["project"]
     for requirement in project["dependencies"]:
-        name, bound = re.fullmatch(r"([A-Za-z0-9_.-]+)>=([0-9.]+)", requirement).groups()
+        name, bound = re.match(r"([A-Za-z0-9_.-]+)>=([0-9.]+)", requirement).groups()
         print(f"{name}=={bound}")
 
 

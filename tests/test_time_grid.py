@@ -51,4 +51,4 @@ def test_what_is_no_axis_is_refused() -> None:
     with pytest.raises(InputError, match="num_steps: must be at least 1, got 0"):
         grid("2025-01-01", 60, 0)
     with pytest.raises(InputError, match="must be local time without an offset"):
-        TimeGrid(dt.datetime(2025, 1, 1, tzinfo=dt.timezone.utc), 60, 1, "Asia/Shanghai")
+        TimeGrid(dt.datetime(2025, 1, 1, tzinfo=dt.UTC), 60, 1, "Asia/Shanghai")
