@@ -307,6 +307,12 @@ def test_broken_archives_and_parquet_files_are_refused(tmp_path: Path) -> None:
     assert told(tmp_path, {"path": "cut.parquet"}).startswith("cut.parquet: cannot be read as Parquet: ")
 
 
+def test_a_byte_that_is_no_utf_8_is_found_far_down_too(tmp_path: Path) -> None:
+    rows = "".join(f"{stamp:%Y-%m-%d %H:%M},5\n" for stamp in pd.date_range("2025-01-01", periods=8759, freq="h"))
+    (tmp_path / "load.csv").write_bytes(b"time,kw\n" + rows.encode() + b"2025-12-31 23:00,5\xb0\n")
+    assert told(tmp_path, {"path": "load.csv"}) == "load.csv: is not UTF-8 throughout; save it as UTF-8 CSV"
+
+
 def test_parquet_faults_name_the_row_and_the_column(tmp_path: Path) -> None:
     times = pd.date_range("2025-01-01", periods=4, freq="h", name="time")
     frames: dict[str, pd.DataFrame] = {

@@ -40,6 +40,7 @@ LAYOUTS: dict[str, str] = {
     "quoted": '"time","kw"\n"2025-01-01 00:00:00","1.5"\n"2025-01-01 01:00:00","2"\n',
     "other columns beside": "site,kw,time,note\na,1.5,2025-01-01 00:00,x\na,2,2025-01-01 01:00,\n",
     "offsets": "time,kw\n2024-12-31T16:00:00+00:00,1.5\n2024-12-31T17:00:00Z,2\n",
+    "offsets of hours": "time,kw\n2025-01-01 00:00:00+08,1.5\n2025-01-01 01:00:00+08,2\n",
     "spaces": "time, kw\n2025-01-01 00:00, 1.5\n2025-01-01 01:00, 2 \n",
     "no header": "2025-01-01 00:00,1.5\n2025-01-01 01:00,2\n",
     "no times": "kw\n1.5\n2\n",
@@ -201,6 +202,13 @@ def test_a_typical_year_in_another_zone_is_shifted(tmp_path: Path) -> None:
     year_file(tmp_path, 365)
     found = series(tmp_path, axis(2, start=dt.datetime(2025, 1, 2)), timezone="UTC")
     assert found == pytest.approx([1.960, 1.0 + 17 * 0.060])
+
+
+def test_a_typical_year_may_be_half_an_hour_off_the_site(tmp_path: Path) -> None:
+    """Kolkata is 2.5 h behind Xining: midnight there is 21:30 of the day before, half of 21 h and half of 22 h."""
+    year_file(tmp_path, 365)
+    found = series(tmp_path, axis(2, start=dt.datetime(2025, 1, 2)), timezone="Asia/Kolkata")
+    assert found == pytest.approx([1 + 21.5 * 0.060, 1 + 22.5 * 0.060])
 
 
 def test_a_dated_file_is_cut_to_the_horizon(tmp_path: Path) -> None:

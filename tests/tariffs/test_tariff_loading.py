@@ -184,3 +184,9 @@ def test_price_files_are_found_beside_the_file_that_names_them(tmp_path: Path) -
     assert tariff.files(tmp_path) == (tmp_path / "sub" / "p.csv",)
     assert tariff.import_series is not None
     assert tariff.export_series is None
+
+
+@pytest.mark.parametrize("name", tariff_names())
+def test_a_tariff_written_out_is_the_same_tariff(name: str) -> None:
+    tariff = load_tariff(name)
+    assert load_tariff(tariff.model_dump()) == tariff

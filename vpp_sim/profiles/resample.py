@@ -53,8 +53,8 @@ def calendar_resampled(values: FloatArray, *, minutes: int, grid: TimeGrid, time
     February is used again; where only the year has one, it is left out. Where clocks go forward an hour of the
     year is left out, where they go back one is used twice.
     """
-    piece = math.gcd(minutes, grid.step_minutes, int(grid.local[0].minute))
     starts = grid.index.tz_convert(timezone).tz_localize(None)
+    piece = math.gcd(minutes, grid.step_minutes, int(starts[0].minute))
     per_step = grid.step_minutes // piece
     moments = pd.DatetimeIndex(np.repeat(starts.to_numpy(), per_step)) + pd.to_timedelta(
         np.tile(np.arange(per_step) * piece, grid.num_steps), unit="min"

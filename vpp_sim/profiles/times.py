@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vpp_sim.profiles.model import FileProfile
 
 DATE_LIKE = re.compile(r"\s*(\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})([T ].*)?")
-_OFFSET = r"\d(Z|[+-]\d{2}:?\d{2})$"
+_OFFSET = r"\d(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
 def short(text: str) -> str:
