@@ -93,7 +93,7 @@ class EvStation(Component):
         le=1,
     )
     laxity_classes: Annotated[int, Field(strict=True)] = quantity(
-        "classes of like laxity; more follow the sessions closer and solve slower", default=3, ge=1, le=8
+        "classes of like laxity; more follow the sessions closer and solve slower", default=2, ge=1, le=8
     )
     value_of_unserved_per_kwh: float = quantity(
         "price of a kWh not charged by departure (assumption: above any tariff)",

@@ -55,7 +55,7 @@ def dispatch(
     progress("solving")
     started = time.perf_counter()
     name = solver or scenario.dispatch.solver
-    options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds)
+    options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
     solution = _solved(scenario, inputs, program, name, options)
     result = _collected(scenario, inputs, program, solution)
     result, program, solution = _handed_back(result, inputs, program, solution, name, options)
@@ -163,7 +163,7 @@ def _handed_back(
     if not changed:
         return replace(result, tables=tables, notes=tuple(notes)), program, solution
     pinned = program.with_numbers(lower=lower, upper=upper)
-    again = _solved(scenario, inputs, pinned, solver, options)
+    again = _solved(scenario, inputs, pinned, solver, replace(options, warm_start=solution, keep_basis=False))
     final = _collected(scenario, inputs, pinned, again)
     for name, component in scenario.components.items():
         settlement = component.settle(final.values(name), final=True)
