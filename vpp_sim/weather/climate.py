@@ -20,6 +20,7 @@ centres, not wind power. The year is typical: it has 365 days and belongs to no 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -47,7 +48,7 @@ MONTH_OF_DAY: Final = np.repeat(np.arange(12), (31, 28, 31, 30, 31, 30, 31, 31, 
 _LOWEST_CLEARNESS: Final = 0.02
 _LOST_TO_RANKS: Final = 0.06  # of the autocorrelation, to sorting within months; measured over 100 seeds
 _CLEAREST_DAY: Final = 0.95  # of the clear sky; the clearest day of the CSWD year of Xining has 0.92
-_HOURLY_INDEX_LIMITS: Final = (0.02, 1.15)
+_HOURLY_INDEX_LIMITS: Final = (0.02, 1.1)
 _HOURLY_INDEX_AUTOCORRELATION: Final = 0.3  # assumption; the CSWD year has none, measured skies have more
 _RANGE_SENSITIVITY: Final = (
     0.9  # relative change of the daily temperature range per relative change of Kt (CSWD Xining)
@@ -149,7 +150,7 @@ def load_climate(climate: str | ClimateFacts, base_dir: Path) -> ClimateFacts:
     """
     if isinstance(climate, ClimateFacts):
         if faults := climate.faults():
-            raise InputError([fault.at(path=f"weather.climate.{fault.path}") for fault in faults])
+            raise InputError([replace(fault, path=f"weather.climate.{fault.path}") for fault in faults])
         return climate
     if is_path(climate):
         path, file = base_dir / climate, climate
@@ -234,11 +235,14 @@ def _clear_year(start: int, site: Site) -> tuple[FloatArray, FloatArray]:
     airmass = atmosphere.get_absolute_airmass(
         atmosphere.get_relative_airmass(np.where(sun.daylight > 0, zenith, 90.0)), pressure_at_pa(site.altitude_m)
     )
-    middays = pd.date_range(f"{NOMINAL_YEAR}-01-01 12:00", periods=DAYS, freq="D")
-    turbidity = clearsky.lookup_linke_turbidity(middays, site.latitude, site.longitude).to_numpy()
-    clear = clearsky.ineichen(
-        zenith, airmass, np.repeat(turbidity, HOURS_PER_DAY), altitude=site.altitude_m, dni_extra=normal
-    )["ghi"]
+    months = pd.date_range(f"{NOMINAL_YEAR}-01-01", periods=12, freq="MS")
+    turbidity = clearsky.lookup_linke_turbidity(
+        months, site.latitude, site.longitude, interp_turbidity=False
+    ).to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):  # at the horizon
+        clear = clearsky.ineichen(
+            zenith, airmass, _hourly(_month_weights() @ turbidity), altitude=site.altitude_m, dni_extra=normal
+        )["ghi"]
     return (
         np.where(sun.daylight > 0, np.nan_to_num(clear), 0.0) * sun.daylight,
         normal * sun.direction.up * sun.daylight,
@@ -292,9 +296,12 @@ def _radiation(
     index = kt * extra_days / clear_days
     scatter = 4 * facts.hourly_clearness_spread * np.clip(index * (1 - index), 0, None)
     noise = red_noise(rng, HOURS, _HOURLY_INDEX_AUTOCORRELATION)
-    hourly = np.clip(np.repeat(index, HOURS_PER_DAY) + np.repeat(scatter, HOURS_PER_DAY) * noise, *_HOURLY_INDEX_LIMITS)
-    ghi = _by_day(hourly * clear_ghi)
-    return (ghi * (kt * extra_days / ghi.sum(axis=1))[:, None]).ravel(), kt
+    hourly = _by_day(np.repeat(index, HOURS_PER_DAY) + np.repeat(scatter, HOURS_PER_DAY) * noise)
+    clear = _by_day(clear_ghi)
+    for _ in range(4):  # limits and energy in turn; what little is left after that goes to the energy
+        hourly = np.clip(hourly, *_HOURLY_INDEX_LIMITS)
+        hourly = hourly * (kt * extra_days / (hourly * clear).sum(axis=1))[:, None]
+    return np.asarray((hourly * clear).ravel()), kt
 
 
 def _temperature(
@@ -383,15 +390,20 @@ def mean_preserving_days(monthly: Sequence[float]) -> FloatArray:
     >>> [round(float(days[MONTH_OF_DAY == month].mean()), 6) for month in (0, 6)]
     [0.0, 6.0]
     """
+    weights = _month_weights()
+    averages = np.stack([weights[month == MONTH_OF_DAY].mean(axis=0) for month in range(12)])
+    return np.asarray(weights @ np.linalg.solve(averages, np.asarray(monthly, dtype=np.float64)))
+
+
+def _month_weights() -> FloatArray:
+    """Weights of 12 mid-month values in the days, (365, 12): linear and periodic in between."""
     starts = np.concatenate([[0], np.cumsum(np.bincount(MONTH_OF_DAY))])
     middle = (starts[:-1] + starts[1:]) / 2
     nodes = np.concatenate([[middle[-1] - DAYS], middle, [middle[0] + DAYS]])
     day = np.arange(DAYS) + 0.5
-    weights = np.stack(
+    return np.stack(
         [np.interp(day, nodes, np.concatenate([[unit[-1]], unit, [unit[0]]])) for unit in np.eye(12)], axis=1
     )
-    averages = np.stack([weights[month == MONTH_OF_DAY].mean(axis=0) for month in range(12)])
-    return np.asarray(weights @ np.linalg.solve(averages, np.asarray(monthly, dtype=np.float64)))
 
 
 def _by_day(hourly: NDArray[Any]) -> NDArray[Any]:

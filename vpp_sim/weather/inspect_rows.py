@@ -51,7 +51,7 @@ _LIMITS: Final = {
     TEMPERATURE: (-90.0, 65.0),
     WIND: (0.0, 75.0),
     PRESSURE: (30_000.0, 110_000.0),
-    HUMIDITY: (0.0, 1.1),
+    HUMIDITY: (0.0, 1.5),
 }
 _UNITS: Final = {
     **dict.fromkeys(RADIATION, "W/m2"),
@@ -108,15 +108,20 @@ def _plausible(rows: Rows) -> Rows:
                 )
             values[column] = np.where(below, 0.0, series)
         elif column == HUMIDITY:
+            above = series > 1.03  # a little more is rounding
+            if above.any():
+                notes.append(
+                    f"{rows.name(column)}: {above.sum():,} values above saturation (up to "
+                    f"{100 * series[above].max():.0f} %) were set to 100 %"
+                )
             values[column] = np.minimum(series, 1.0)
     ghi = rows.values[GHI]
-    largest = float(np.nanmax(ghi)) if np.isfinite(ghi).any() else 0.0
-    if not faults and largest <= 2.0 and rows.num_rows * rows.row_minutes >= MINUTES_PER_DAY:
-        meant = (
-            "all values are 0" if largest <= 0 else f"the largest value is {largest:.3g} W/m2: is the column in kW/m2?"
+    known = ghi[np.isfinite(ghi)]
+    if not faults and known.size and known.max() <= 2.0 and rows.num_rows * rows.row_minutes >= MINUTES_PER_DAY:
+        why = "is it in kW/m2? declare the unit" if known.max() > 0 else "give another column"
+        faults.append(
+            _fault(rows, f"no sun in the whole file, the largest value is {known.max():.3g} W/m2; {why}", GHI)
         )
-        remedy = "give another column" if largest <= 0 else "declare its unit"
-        faults.append(_fault(rows, f"no sun in a whole file: {meant}; {remedy}", GHI))
     if faults:
         raise InputError(faults)
     return replace(rows, values=values).noted(*notes)

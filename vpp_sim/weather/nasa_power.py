@@ -9,7 +9,17 @@ import numpy as np
 import pandas as pd
 
 from vpp_sim.weather.series import DHI, DNI, GHI, HUMIDITY, PRESSURE, TEMPERATURE, WIND, Place, Rows
-from vpp_sim.weather.text import check_equal_steps, guess, json_of, numbers_of, parsed, refused, shortened, utc_minutes
+from vpp_sim.weather.text import (
+    check_equal_steps,
+    guess,
+    json_of,
+    message_of,
+    numbers_of,
+    parsed,
+    refused,
+    shortened,
+    utc_minutes,
+)
 
 
 def read_nasa_power(text: str, file: str) -> Rows:
@@ -28,8 +38,8 @@ def read_nasa_power(text: str, file: str) -> Rows:
         longitude, latitude, altitude = (float(value) for value in content["geometry"]["coordinates"])
         standard = str(content["header"].get("time_standard", "UTC"))
     except (KeyError, TypeError, ValueError):
-        messages = content.get("messages") or content.get("detail")
-        told = f" (it says: {shortened(str(messages))})" if messages else ""
+        message = message_of(text)
+        told = f" (it says: {message})" if message else ""
         raise refused(
             f"not a file of NASA POWER: no properties.parameter and header.fill_value in it{told}{guess(text)}",
             file,

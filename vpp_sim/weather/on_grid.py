@@ -145,15 +145,13 @@ def _radiation(rows: Rows, spread: _Spread, site: Site) -> tuple[float, tuple[Fl
     up = sun_direction(spread.substeps, site).up.reshape(-1, spread.per_row)
     shape = clear_shape(up)
     clear = shape.mean(axis=1)
-    lit = (clear > 1.0) & (20 * clear > ghi_rows)
-    if not lit.any():
-        ghi = np.zeros_like(shape)
-    else:
-        middles = spread.middles
-        index = np.clip(ghi_rows[lit] / clear[lit], 0.01, 3.0)
-        ghi = np.interp(spread.substeps, middles[lit], index).reshape(shape.shape) * shape
-        mean = ghi.mean(axis=1)
-        ghi *= np.divide(ghi_rows, mean, out=np.zeros_like(mean), where=(mean > 0) & (20 * clear > ghi_rows))[:, None]
+    lit = 20 * clear > ghi_rows
+    index = np.clip(np.divide(ghi_rows, clear, out=np.zeros_like(clear), where=lit), 0.01, 3.0)
+    # the first and last index of a day hold through the neighbouring rows, so that days do not mix over the night
+    index = np.where(lit, index, np.where(np.roll(lit, 1), np.roll(index, 1), np.roll(index, -1)))
+    ghi = np.interp(spread.substeps, spread.middles, index).reshape(shape.shape) * shape
+    mean = ghi.mean(axis=1)
+    ghi *= np.divide(ghi_rows, mean, out=np.zeros_like(mean), where=lit & (mean > 0))[:, None]
     total = float(ghi_rows.sum())
     lost = 1 - float(ghi.mean(axis=1).sum()) / total if total > 0 else 0.0
 

@@ -23,6 +23,7 @@ from vpp_sim.weather.text import (
     columns_of,
     guess,
     json_of,
+    message_of,
     nominal_start,
     numbers_of,
     parsed,
@@ -39,7 +40,7 @@ def read_pvgis(text: str, file: str) -> Rows:
         content = json_of(text, file, "PVGIS")
         if "message" in content and "outputs" not in content:
             raise refused(
-                f"PVGIS answered with an error: {content['message']}; ask again for another place or year", file
+                f"PVGIS answered with an error: {message_of(text)}; ask again for another place or year", file
             )
         outputs = content.get("outputs")
         known = [key for key in ("tmy_hourly", "hourly") if isinstance(outputs, dict) and key in outputs]

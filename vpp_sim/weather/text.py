@@ -107,6 +107,26 @@ def json_of(text: str, file: str, who: str) -> dict[str, Any]:
     return content
 
 
+def message_of(answer: str) -> str:
+    """What a service says of its error in JSON: `message`, `messages` or `detail`; empty where it says nothing.
+
+    >>> message_of('{"message": "Location over the sea. Please, select another location", "status": 400}')
+    'Location over the sea. Please, select another location'
+    >>> message_of('{"detail": [{"loc": ["query", "start"], "msg": "not a date"}]}'), message_of("<html>")
+    ('not a date', '')
+    """
+    try:
+        content = json.loads(answer)
+    except ValueError:
+        return ""
+    if not isinstance(content, dict):
+        return ""
+    told = content.get("message") or content.get("messages") or content.get("detail") or ""
+    if isinstance(told, list):
+        told = "; ".join(str(one.get("msg", one)) if isinstance(one, dict) else str(one) for one in told)
+    return " ".join(str(told).split()).rstrip(".")[:300]
+
+
 def numbers_of(frame: pd.DataFrame, column: Any, name: str, file: str, first_line: int | None) -> FloatArray:
     """A column as numbers, NaN where it is empty.
 
