@@ -4,7 +4,7 @@ from vpp_sim.lp.builder import GlobalVariable, ProgramBuilder, StepVariable
 from vpp_sim.lp.certificate import Certificate, certify
 from vpp_sim.lp.program import LinearProgram
 from vpp_sim.lp.solution import Basis, Solution, SolveOptions, SolveStatus
-from vpp_sim.lp.solvers import solve
+from vpp_sim.lp.solvers import solve, solve_batch
 
 __all__ = [
     "Basis",
@@ -18,4 +18,5 @@ __all__ = [
     "StepVariable",
     "certify",
     "solve",
+    "solve_batch",
 ]

@@ -1,0 +1,282 @@
+"""The backend `structured`: one program cut into segments, or a batch of programs in lanes, or a reason why not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vpp_sim.lp.certificate import Certificate, certify
+from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram
+from vpp_sim.lp.solution import Solution, SolveOptions, SolveStatus
+from vpp_sim.lp.solvers.structured.form import Declined, Structure, read_structure
+from vpp_sim.lp.solvers.structured.vector_code import LANES
+
+if TYPE_CHECKING:
+    from vpp_sim.lp.solvers.structured.numbers import Layout, Numbers
+
+DEFAULT_TOLERANCE = 1e-8
+BATCH = 64  # programs taken at once from a batch
+SHORTEST_CUT = 96  # steps below which a program is not cut into segments
+SHORTEST_AUTO = 96  # steps below which `auto` takes HiGHS: both need about 10 ms there
+SHORTEST_COMPILED = 4000  # steps from which compiling (0.4 to 1 s) and solving beat a HiGHS solve
+VERSION = "1"
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def segment_starts(num_steps: int, structure: Structure) -> IntArray:
+    """Where to cut one program so that its segments fill lanes and cores.
+
+    A live global must end inside a segment or fill it whole, so cuts lie on the ends of ranges, or split them evenly.
+    """
+    whole = np.zeros(1, dtype=np.int64)
+    if num_steps < SHORTEST_CUT:
+        return whole
+    live = structure.globals.live
+    ranges = live[0].starts if live else whole
+    lengths = np.diff(np.append(ranges, num_steps))
+    best, best_cost = whole, float(num_steps)
+    threads = min(cores(), 2)
+    for target in (8, 16) if num_steps >= 1024 and threads > 1 else (8,):
+        aim = num_steps / target
+        if ranges.size >= target:
+            nearest = np.searchsorted(ranges, np.arange(target) * aim - 0.5)
+            starts = np.unique(ranges[np.minimum(nearest, ranges.size - 1)])
+        else:
+            pieces = np.maximum(1, np.floor(lengths / aim + 1e-9)).astype(np.int64)
+            starts = np.concatenate(
+                [first + (np.arange(k) * length) // k for first, length, k in zip(ranges, lengths, pieces, strict=True)]
+            )
+        groups = -(-starts.size // LANES)
+        cost = -(-groups // threads) * float(np.diff(np.append(starts, num_steps)).max()) + 2.0 * starts.size
+        if starts.size > 1 and cost < best_cost and _fits(starts, num_steps, structure):
+            best, best_cost = starts.astype(np.int64), cost
+    return best
+
+
+def _fits(starts: IntArray, num_steps: int, structure: Structure) -> bool:
+    """Whether no segment holds both the end of a range that began before it and the start of another."""
+    ends = np.append(starts[1:], num_steps)
+    for block in structure.globals.live:
+        range_ends = np.append(block.starts[1:], num_steps)
+        first = np.searchsorted(block.starts, starts, side="right") - 1
+        last = np.searchsorted(block.starts, ends - 1, side="right") - 1
+        whole_inside = (block.starts[first] >= starts) & (range_ends[last] <= ends)
+        if not (whole_inside | (first == last)).all():
+            return False
+    return True
+
+
+@dataclass
+class Attempt:
+    """What the interior-point method found for one program, or why it found nothing."""
+
+    solution: Solution
+    reason: str = ""
+
+
+class StructuredSolver:
+    """Backend `structured`; see the package's docstring."""
+
+    name = "structured"
+
+    def solve(self, program: LinearProgram, options: SolveOptions) -> Solution:
+        """Solve one program; where that fails, HiGHS is asked whether it is infeasible or unbounded."""
+        attempt = try_structured([program], options)[0]
+        if attempt.solution.is_optimal:
+            return attempt.solution
+        return _second_opinion(program, attempt, options, fall_back=False)
+
+
+def declined(program: LinearProgram) -> str | None:
+    """Why the structured solver does not take a program, None where it does."""
+    try:
+        read_structure([program])
+    except Declined as error:
+        return str(error)
+    return None
+
+
+def _refused(reason: str) -> Attempt:
+    status = SolveStatus.ERROR
+    message = f"structured solver: {reason}"
+    return Attempt(Solution(status=status, solver="structured", solver_version=VERSION, message=message), reason)
+
+
+def try_structured(programs: list[LinearProgram], options: SolveOptions) -> list[Attempt]:
+    """Attempt programs that share one structure, together; never raises for what a program is like."""
+    from vpp_sim.lp.solvers.structured.numbers import Layout, pour
+
+    try:
+        structure = read_structure(programs)
+        n = programs[0].num_steps
+        # few programs fill lanes better one after another, each cut into segments
+        if len(programs) == 1:
+            layout = Layout(n, 1, segment_starts(n, structure))
+        elif len(programs) < 4 and n >= 1024:
+            return [attempt for program in programs for attempt in try_structured([program], options)]
+        else:
+            layout = Layout(n, len(programs), np.zeros(1, dtype=np.int64))
+        numbers = pour(programs, structure, layout)
+    except Declined as error:
+        if len(programs) == 1:
+            return [_refused(str(error))]
+        return [attempt for program in programs for attempt in try_structured([program], options)]
+    return _run(numbers, options)
+
+
+def attempt_for_auto(program: LinearProgram, options: SolveOptions) -> Attempt:
+    """One program, if it is one that this solver takes and is likely to be the faster on; else the reason why not."""
+    from vpp_sim.lp.solvers.structured.kernels import kernels_are_ready
+    from vpp_sim.lp.solvers.structured.numbers import Layout, pour
+
+    n = program.num_steps
+    if n < SHORTEST_AUTO:
+        return _refused(f"{n} steps: HiGHS is as fast below {SHORTEST_AUTO}")
+    try:
+        structure = read_structure([program])
+        numbers = pour([program], structure, Layout(n, 1, segment_starts(n, structure)))
+    except Declined as error:
+        return _refused(str(error))
+    if n < SHORTEST_COMPILED and not kernels_are_ready(numbers.form):
+        return _refused(f"no compiled kernels for this structure, and {n} steps take HiGHS less than compiling them")
+    return _run(numbers, options)[0]
+
+
+def _run(numbers: Numbers, options: SolveOptions) -> list[Attempt]:
+    from vpp_sim.lp.solvers.structured.kernels import kernels
+
+    layout = numbers.layout
+    tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
+    library = kernels(numbers.form)
+    threads = min(options.threads or cores(), 2)
+    groups = layout.num_groups
+    attempts: list[Attempt | None] = [None] * layout.num_programs
+    notes = () if library.from_cache else ("kernels compiled for this structure and kept on disk",)
+    if layout.segmented:
+        with ThreadPoolExecutor(1) as pool:
+            use = pool if threads > 1 and groups > 1 else None
+            _chunk(numbers, library, slice(0, groups), tolerance, use, attempts, notes)
+    else:
+        # several groups at once where they are short, so that Python's share of an iteration stays small
+        at_once = int(np.clip(4096 // (layout.longest + 1), 1, 16))
+        pieces = [slice(first, min(first + at_once, groups)) for first in range(0, groups, at_once)]
+        if threads > 1 and len(pieces) > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(lambda piece: _chunk(numbers, library, piece, tolerance, None, attempts, notes), pieces))
+        else:
+            for piece in pieces:
+                _chunk(numbers, library, piece, tolerance, None, attempts, notes)
+    return [attempt if attempt is not None else _refused("no result") for attempt in attempts]
+
+
+def _chunk(
+    numbers: Numbers,
+    library: object,
+    groups: slice,
+    tolerance: float,
+    pool: ThreadPoolExecutor | None,
+    attempts: list[Attempt | None],
+    notes: tuple[str, ...],
+) -> None:
+    """Run some groups and write their programs' attempts."""
+    from vpp_sim.lp.solvers.structured.interior_point import Interior
+    from vpp_sim.lp.solvers.structured.outcome import Points
+
+    interior = Interior(numbers, library, groups, pool)
+    outcome = interior.run(tolerance / 2.0)
+    points = Points(interior)
+    for chain in np.flatnonzero(interior.real):
+        q = int(interior.chains[chain])
+        program = numbers.programs[q]
+        primal = dual = None
+        certificate: Certificate | None = None
+        if np.isfinite(outcome.gap[chain]):
+            primal, dual = points.solution(int(chain))
+            certificate = certify(program, primal, dual)
+        attempts[q] = _judged(program, primal, dual, certificate, tolerance, int(outcome.iterations[chain]), notes)
+
+
+def _judged(
+    program: LinearProgram,
+    primal: FloatArray | None,
+    dual: FloatArray | None,
+    certificate: Certificate | None,
+    tolerance: float,
+    iterations: int,
+    notes: tuple[str, ...],
+) -> Attempt:
+    passed = certificate is not None and certificate.passed(tolerance)
+    reason = ""
+    if not passed:
+        reason = f"stalled after {iterations} iterations"
+        if certificate is not None:
+            reason += (
+                f" at gap {certificate.gap:.1e}, residuals {certificate.primal_residual:.1e} primal, "
+                f"{certificate.dual_residual:.1e} dual, with {tolerance:.0e} asked"
+            )
+    solution = Solution(
+        status=SolveStatus.OPTIMAL if passed else SolveStatus.INACCURATE,
+        solver="structured",
+        solver_version=VERSION,
+        algorithm="interior point",
+        primal=primal if passed else None,
+        row_dual=dual if passed else None,
+        objective=certificate.primal_objective if passed and certificate else np.nan,
+        iterations=iterations,
+        message="converged" if passed else reason,
+        certificate=certificate if passed else None,
+        notes=notes,
+    )
+    return Attempt(solution, reason)
+
+
+def batches(programs: Iterable[LinearProgram], size: int) -> Iterator[list[tuple[int, LinearProgram]]]:
+    """Numbered programs of one structure each, at most `size` at a time, as they come."""
+    numbered = iter(enumerate(programs))
+    while chunk := list(islice(numbered, size)):
+        by_structure: dict[str, list[tuple[int, LinearProgram]]] = {}
+        for item in chunk:
+            by_structure.setdefault(item[1].structure, []).append(item)
+        yield from by_structure.values()
+
+
+def solve_together(programs: Iterable[LinearProgram], options: SolveOptions, *, fall_back: bool) -> list[Solution]:
+    """Solutions of programs in their order; see `solvers.solve_batch`."""
+    found: dict[int, Solution] = {}
+    for batch in batches(programs, BATCH):
+        started = time.perf_counter()
+        attempts = try_structured([program for _, program in batch], options)
+        each = (time.perf_counter() - started) / len(batch)
+        for (number, program), attempt in zip(batch, attempts, strict=True):
+            solution = replace(attempt.solution, seconds=each)
+            if not solution.is_optimal:
+                solution = _second_opinion(program, attempt, options, fall_back=fall_back)
+            found[number] = solution
+    return [found[number] for number in sorted(found)]
+
+
+def _second_opinion(
+    program: LinearProgram, attempt: Attempt, options: SolveOptions, *, fall_back: bool
+) -> Solution:
+    """HiGHS' solution of a program that was not solved here; without `fall_back` only its verdict counts."""
+    from vpp_sim.lp.solvers.highs import HighsSolver
+
+    started = time.perf_counter()
+    verdict = HighsSolver().solve(program, replace(options, algorithm=None, tolerance=None, warm_start=None))
+    hopeless = (SolveStatus.INFEASIBLE, SolveStatus.UNBOUNDED, SolveStatus.INFEASIBLE_OR_UNBOUNDED)
+    if not fall_back and verdict.status not in hopeless:
+        return attempt.solution
+    certificate = None if verdict.primal is None else certify(program, verdict.primal, verdict.row_dual)
+    notes = (*verdict.notes, f"not the structured solver: {attempt.reason}")
+    return replace(verdict, certificate=certificate, notes=notes, seconds=time.perf_counter() - started)
