@@ -367,7 +367,8 @@ class EvStation(Component):
         """Energy, what was not served, and how many sessions that touched."""
         dt = values.grid.step_hours
         sessions = values.tables["sessions"]
-        missing = np.maximum((sessions["wanted_kwh"] - sessions["charged_kwh"]).to_numpy(), 0.0)
+        missing = (sessions["wanted_kwh"] - sessions["charged_kwh"]).to_numpy()
+        missing = np.where(missing > 1e-6, missing, 0.0)  # less is the solver's tolerance
         charged = float(self._total(values, "charge_kw").sum()) * dt
         discharged = float(self._total(values, "discharge_kw").sum()) * dt
         return {

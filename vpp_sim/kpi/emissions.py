@@ -8,7 +8,6 @@ import numpy as np
 
 from vpp_sim.components.base import Kpi
 from vpp_sim.kpi.ledger import Ledger
-from vpp_sim.kpi.shares import periods
 from vpp_sim.units import KG_PER_TONNE
 
 #: Coal equivalent of electricity by the equivalent value, kgce/kWh (发改环资〔2025〕910号 uses it; certainty M).
@@ -45,14 +44,17 @@ def emission_kpis(ledger: Ledger) -> dict[str, Kpi]:
 
 
 def _carbon_free_score(ledger: Ledger) -> Kpi:
-    """Share of the load that own clean supply and the clean part of the hour's import cover."""
-    hour = periods(ledger.grid)["hourly"]
-    clean_kw = ledger.renewable_to("load") + ledger.import_kw * ledger.import_factors["clean_share"]
-    clean, load = np.bincount(hour, weights=clean_kw), np.bincount(hour, weights=ledger.load_kw)
-    matched = float(np.minimum(clean, load).sum()) * ledger.grid.step_hours
+    """Share of the load that own clean supply and the clean part of the grid's energy cover.
+
+    Energy that came from the grid through storage is as clean as the grid was when it was stored.
+    """
+    clean_share, flow = ledger.import_factors["clean_share"], ledger.flow_kw
+    stored_clean = ledger.pool.share_of(flow["grid", "storage"] * clean_share)
+    clean_kw = ledger.renewable_to("load") + flow["grid", "load"] * clean_share + flow["storage", "load"] * stored_clean
     return Kpi.ratio(
-        matched,
+        ledger.kwh(clean_kw),
         ledger.kwh(ledger.load_kw),
         "-",
-        "sum over hours of min(own clean delivered + import x grid clean share of the hour, load) / load",
+        "(own clean energy delivered + grid energy delivered, direct and through storage, x grid clean share of the "
+        "hour it was imported in) / load",
     )

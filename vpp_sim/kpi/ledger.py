@@ -34,14 +34,54 @@ USES = ("load", "storage", "export")
 
 
 @dataclass(frozen=True, eq=False)
+class StoragePool:
+    """All stores of a site as one: stored energy at the ends of steps and at the start, energy into the cells per step
+    [kWh], charging in all and from storage itself [kW]; arrays (num_steps,)."""
+
+    stored_kwh: FloatArray
+    initial_kwh: float
+    inflow_kwh: FloatArray
+    charge_kw: FloatArray
+    from_storage_kw: FloatArray
+
+    def share_of(self, charge_part_kw: FloatArray) -> FloatArray:
+        """Share of a part of the charging in what the pool gives in each step, (num_steps,); see the module."""
+        stored, initial, inflow = self.stored_kwh, self.initial_kwh, self.inflow_kwh
+        before = np.concatenate([[initial], stored[:-1]])
+        per_charge = np.divide(inflow, self.charge_kw, out=np.zeros_like(inflow), where=self.charge_kw > 0)
+        part_in = per_charge * charge_part_kw
+        pool = before + inflow - per_charge * self.from_storage_kw
+        full = pool > 1e-9 * max(1.0, float(stored.max(initial=0.0)))
+        keep = np.minimum(np.divide(stored, pool, out=np.zeros_like(stored), where=full), 1.0)
+        # r[t] - keep[t] r[t-1] = keep[t] part_in[t], for a start of 0 and, apart, for a start of 1 and no inflow
+        band = np.zeros((2, stored.size))
+        band[0] = 1.0
+        band[1, :-1] = -keep[1:]
+        right = np.zeros((stored.size, 2))
+        right[:, 0] = keep * part_in
+        right[0, 1] = keep[0]
+        from_inflow, from_start = solve_banded((1, 0), band, right).T
+        start = 0.0
+        if initial > 0.0:
+            growth = stored[-1] / initial - from_start[-1]
+            if growth > 1e-9:
+                start = min(max(from_inflow[-1] / growth, 0.0), initial)
+        held_before = np.concatenate([[start], (from_inflow + start * from_start)[:-1]])
+        share = np.divide(held_before + part_in, pool, out=np.zeros_like(pool), where=full)
+        return np.asarray(np.clip(share, 0.0, 1.0))
+
+
+@dataclass(frozen=True, eq=False)
 class Ledger:
     """Powers (num_steps,) in kW from each source to each use, and the mix of the storage.
 
-    `flow_kw[(source, use)]`; `storage_renewable_share` is the renewable share of what the storage gives in each step.
+    `flow_kw[(source, use)]`; `storage_renewable_share` is the renewable share of what the storage gives in each step,
+    `pool` tells the share of any other origin.
     """
 
     grid: TimeGrid
     flow_kw: dict[tuple[str, str], FloatArray]
+    pool: StoragePool
     storage_renewable_share: FloatArray
     load_kw: FloatArray
     renewable_kw: FloatArray
@@ -104,15 +144,14 @@ def ledger_of_flows(flows: Iterable[Flows], grid: TimeGrid) -> Ledger:
     supply = [renewable, discharge, total("other_supply_kw"), total("import_kw")]
     use = [load, charge, total("export_kw")]
     flow_kw = _matched(supply, use)
-    share = _storage_share(
-        stored, initial, inflow, charge, flow_kw["renewable", "storage"], flow_kw["storage", "storage"]
-    )
+    pool = StoragePool(stored, initial, inflow, charge, flow_kw["storage", "storage"])
     losses = float((charge - discharge).sum()) * grid.step_hours - (float(stored[-1]) - initial if stores else 0.0)
     factors = next((dict(flow.import_factors) for flow in flows if flow.import_factors), {})
     return Ledger(
         grid=grid,
         flow_kw=flow_kw,
-        storage_renewable_share=share,
+        pool=pool,
+        storage_renewable_share=pool.share_of(flow_kw["renewable", "storage"]),
         load_kw=load,
         renewable_kw=renewable,
         renewable_available_kw=total("renewable_available_kw"),
@@ -136,38 +175,3 @@ def _matched(supply: list[FloatArray], use: list[FloatArray]) -> dict[tuple[str,
             end = np.minimum(ends_of_supply[i], ends_of_use[j])
             flow[source, sink] = np.maximum(end - begin, 0.0)
     return flow
-
-
-def _storage_share(
-    stored: FloatArray,
-    initial: float,
-    inflow: FloatArray,
-    charge: FloatArray,
-    from_renewable: FloatArray,
-    from_storage: FloatArray,
-) -> FloatArray:
-    """Renewable share of the storage in each step, (num_steps,); see the module's docstring."""
-    before = np.concatenate([[initial], stored[:-1]])
-    per_charge = np.divide(inflow, charge, out=np.zeros_like(inflow), where=charge > 0)
-    renewable_in = per_charge * from_renewable
-    pool = before + inflow - per_charge * from_storage
-    full = pool > 1e-9 * max(1.0, float(stored.max(initial=0.0)))
-    keep = np.divide(stored, pool, out=np.zeros_like(stored), where=full)
-    keep = np.minimum(keep, 1.0)
-    # r[t] - keep[t] r[t-1] = keep[t] renewable_in[t], for a start of 0 and, apart, for a start of 1 and no inflow
-    band = np.zeros((2, stored.size))
-    band[0] = 1.0
-    band[1, :-1] = -keep[1:]
-    right = np.zeros((stored.size, 2))
-    right[:, 0] = keep * renewable_in
-    right[0, 1] = keep[0]
-    from_inflow, from_start = solve_banded((1, 0), band, right).T
-    start = 0.0
-    if initial > 0.0:
-        growth = stored[-1] / initial - from_start[-1]
-        if growth > 1e-9:
-            start = min(max(from_inflow[-1] / growth, 0.0), initial)
-    renewable = from_inflow + start * from_start
-    renewable_before = np.concatenate([[start], renewable[:-1]])
-    share = np.divide(renewable_before + renewable_in, pool, out=np.zeros_like(pool), where=full)
-    return np.asarray(np.clip(share, 0.0, 1.0))
