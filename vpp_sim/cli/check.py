@@ -67,7 +67,7 @@ def _report(scenario: Scenario, weather: Weather, inputs: dict[str, Inputs]) -> 
     components = {}
     for name, component in scenario.components.items():
         found = inputs[name]
-        notes += [f"{name}: {note}" for note in found.notes]
+        notes += [f"{name}: {note}" for note in found.notes if note not in weather.notes]
         components[name] = {
             "kind": component.kind_name,
             "sizes": _sizes(component),
@@ -118,8 +118,6 @@ def _figures(name: str, values: Any, step_hours: float) -> dict[str, float]:
 
 
 def _print(path: str, report: dict[str, Any]) -> None:
-    from rich.text import Text
-
     from vpp_sim.cli.tables import show
 
     horizon, tariff, weather = report["horizon"], report["tariff"], report["weather"]
@@ -131,7 +129,8 @@ def _print(path: str, report: dict[str, Any]) -> None:
         f"weather: {weather['source']}, GHI {weather['ghi_kwh_per_m2']:,.0f} kWh/m2, "
         f"mean temperature {weather['temperature_mean_celsius']:.1f} degC",
     ]
-    show(*(Text(line) for line in lines), "", _component_table(report["components"]))
+    click.echo("\n".join(lines) + "\n")
+    show(_component_table(report["components"]))
     for note in report["notes"]:
         click.echo(f"note: {note}")
     click.echo(f"{len(report['files'])} input files read; no fault found")

@@ -43,7 +43,8 @@ def kinds(kind: str | None, form: str) -> None:
     if form == "json":
         click.echo(json.dumps([_as_json(model) for _, model in topics[kind]], indent=2, ensure_ascii=False))
     else:
-        show(*(_table(title, model) for title, model in topics[kind]))
+        tables = [_table(title, model) for title, model in topics[kind]]
+        show(*[part for table in tables for part in (table, "")][:-1])
 
 
 def _topics() -> dict[str, list[tuple[str, type[BaseModel]]]]:

@@ -23,4 +23,4 @@ def show(*parts: RenderableType) -> None:
     with console.capture() as captured:
         for part in parts:
             console.print(part)
-    click.echo(captured.get(), nl=False)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
