@@ -249,6 +249,16 @@ def classify_globals(program: LinearProgram) -> Globals:
     return Globals(sorted(perm), live, unused)
 
 
+@dataclass(frozen=True)
+class Single:
+    """A total row with one entry: a bound of one variable (`block` and `step`, or a global `offset`)."""
+
+    total: int
+    block: int = -1
+    step: int = -1
+    offset: int = -1
+
+
 @dataclass
 class Structure:
     """Programs with the same `LinearProgram.structure` share this."""
@@ -256,8 +266,38 @@ class Structure:
     equations: list[int]  # row blocks that stay equations
     bounds: list[int]  # row blocks with at most one step variable, all inequalities
     totals: list[int]
+    singles: list[Single]
     globals: Globals
     state_rows: set[int]
+
+
+def single_entry(programs: list[LinearProgram], number: int) -> Single | None:
+    """The one entry of a total row, if it is the same one in all programs."""
+    found: Single | None = None
+    for program in programs:
+        total = program.total_rows[number]
+        entries: list[Single] = []
+        for block, values in gathered(total, 0).items():
+            coefficient = np.broadcast_to(np.asarray(total_of(values)), program.num_steps)
+            steps = np.flatnonzero(coefficient)[:2]
+            entries += [Single(number, block=block, step=int(step)) for step in steps]
+        for term in total.global_terms:
+            if np.any(np.asarray(term.coefficient) != 0.0):
+                column = int(np.asarray(term.column).reshape(-1)[0])
+                entries.append(Single(number, offset=column - program.first_global_column))
+        if len(entries) != 1 or (found is not None and entries[0] != found):
+            return None
+        found = entries[0]
+    return found
+
+
+def single_coefficient(program: LinearProgram, single: Single) -> float:
+    """Coefficient of the one entry of a total row."""
+    total = program.total_rows[single.total]
+    if single.block >= 0:
+        values = total_of(gathered(total, 0)[single.block])
+        return float(np.broadcast_to(np.asarray(values), program.num_steps)[single.step])
+    return float(sum(np.asarray(term.coefficient).reshape(-1)[0] for term in total.global_terms))
 
 
 def read_structure(programs: list[LinearProgram]) -> Structure:
@@ -280,7 +320,13 @@ def read_structure(programs: list[LinearProgram]) -> Structure:
             equations.append(number)
             if lag1:
                 states.add(number)
-    totals = list(range(len(program.total_rows)))
+    totals, singles = [], []
+    for number in range(len(program.total_rows)):
+        single = single_entry(programs, number)
+        if single is None:
+            totals.append(number)
+        else:
+            singles.append(single)
     if len(equations) > MAX_ROWS:
         raise Declined(f"{len(equations)} equations per step, more than {MAX_ROWS}")
     if len(states) > MAX_STATES:
@@ -288,4 +334,4 @@ def read_structure(programs: list[LinearProgram]) -> Structure:
     border = len(globals_.perm) + len(globals_.live) + len(totals)
     if border > MAX_BORDER:
         raise Declined(f"{border} dense globals and total rows, more than {MAX_BORDER}")
-    return Structure(equations, bounds, totals, globals_, states)
+    return Structure(equations, bounds, totals, singles, globals_, states)

@@ -22,6 +22,7 @@ from vpp_sim.lp.solvers.structured.vector_code import LANES
 MAX_ITERATIONS = 120
 STALL_LIMIT = 12
 STEP_FACTOR = 0.9995
+PROJECTIONS = 6  # attempts to restore the rows of a point that is optimal otherwise
 BoolArray = np.ndarray
 
 
@@ -391,16 +392,25 @@ class Interior:
                 theta = 1.0 / edge.h[self.slacks]
                 diagonal = (coefficients**2 * theta).sum(axis=1)
                 matrix[:, self.total_at, self.total_at] += diagonal.T
-        self.matrix = np.ascontiguousarray(matrix)
-        # a row that nothing moves has a zero diagonal and no entries: leave its unknown at 0
-        idle = ~(np.abs(self.matrix).sum(axis=2) > 0.0)
-        if idle.any():
-            chain, at = np.nonzero(idle)
-            self.matrix[chain, at, at] = 1.0
-        bad = ~np.isfinite(self.matrix).all(axis=(1, 2))
+        matrix = np.ascontiguousarray(matrix)
+        # what does not move keeps a direction of 0: fixed globals, and rows and columns that nothing moves
+        idle = np.zeros(matrix.shape[:2], dtype=bool)
+        idle[:, self.edge_at] = ~edge.moves[self.edge_unknown].T
+        matrix[idle] = 0.0
+        matrix.transpose(0, 2, 1)[idle] = 0.0
+        idle |= ~(np.abs(matrix).max(axis=2, initial=0.0) > 0.0)
+        chain, at = np.nonzero(idle)
+        matrix[chain, at, at] = 1.0
+        bad = ~np.isfinite(matrix).all(axis=(1, 2))
         if bad.any():
-            self.matrix[bad] = np.eye(self.unknowns)
+            matrix[bad] = np.eye(self.unknowns)
         self.broken |= bad
+        scale = np.ones(matrix.shape[:2])
+        for _ in range(2):  # symmetric equilibration, which partial pivoting does not do by itself
+            factor = 1.0 / np.sqrt(np.abs(matrix).max(axis=2, initial=0.0))
+            matrix *= factor[:, :, None] * factor[:, None, :]
+            scale *= factor
+        self.matrix, self.border_scale, self.idle = matrix, scale, idle
 
     def _border_solve(self, edge_rhs: FloatArray, total_rhs: FloatArray, slack_pull: FloatArray) -> FloatArray:
         """Direction of the edge; writes the border's direction into the lanes' values.
@@ -420,13 +430,14 @@ class Interior:
                     theta = 1.0 / self.edge.h[self.slacks]
                     coefficients = self.total_coefficients[:, self.slacks, :]
                     rhs[:, self.total_at] -= (coefficients * (theta * slack_pull)).sum(axis=1).T
-            rhs[~np.isfinite(rhs)] = 0.0
+            rhs = np.where(self.idle | ~np.isfinite(rhs), 0.0, rhs * self.border_scale)
             try:
                 solution = np.linalg.solve(self.matrix, rhs[:, :, None])[:, :, 0]
             except np.linalg.LinAlgError:
                 solution = np.zeros_like(rhs)
                 for chain in range(count):
                     solution[chain] = np.linalg.lstsq(self.matrix[chain], rhs[chain], rcond=None)[0]
+            solution *= self.border_scale
             padded = np.concatenate((solution, np.zeros((count, 1))), axis=1)
             per_lane = padded[self.chain_of_lane[:, None], self.index]  # (lanes, states + border)
             shaped = per_lane.reshape(self.groups, LANES, -1).transpose(0, 2, 1)
@@ -498,6 +509,9 @@ class Interior:
         self.broken = np.zeros(count, dtype=bool)
         self.edge.dzl = np.zeros_like(edge.p)
         self.edge.dzu = np.zeros_like(edge.p)
+        pulls = np.ones(count)  # 0 where the next direction only restores the rows
+        projecting = np.zeros(count, dtype=bool)
+        projections = np.zeros(count, dtype=np.int64)
         rhs_scale = 1e-3 + np.abs(numbers.total_rhs[:, chains])
         self.history: list[tuple[float, ...]] = []
         with np.errstate(all="ignore"):
@@ -515,7 +529,8 @@ class Interior:
                     self._write(slots.perm_value + number, edge.p[number])
                 self._give_live(k.LIVE_VALUE, edge.p)
                 self._give_live(k.LIVE_BARRIER, edge.h)
-                self._give_live(k.LIVE_ADD, edge.cost)
+                self._give_live(k.LIVE_ADD, pulls * edge.cost)
+                self._write(k.PULL, pulls)
                 self._sweep("predict_forward")
                 # where are we
                 totals_dual = (self.total_coefficients * self.total_dual[:, None, :]).sum(axis=0)
@@ -551,10 +566,18 @@ class Interior:
                 done = done | good | failed
                 if done.all() or iteration == max_iterations:
                     break
-                # affine direction
+                if not projecting.any():
+                    only_rows = (gap <= tolerance) & (column_residual <= tolerance) & (row_residual > tolerance)
+                    projecting = only_rows & ~done & (projections < PROJECTIONS)
+                    if projecting.any():
+                        pulls = np.where(projecting, 0.0, 1.0)
+                        projections = projections + projecting
+                        primal, dual = np.zeros(count), np.zeros(count)
+                        continue
+                # affine direction; without pulls it is the shortest way back to the rows
                 self._border_matrix()
-                slack_pull = totals_dual[self.slacks]
-                edge_rhs = edge.cost - totals_dual
+                slack_pull = pulls * totals_dual[self.slacks]
+                edge_rhs = pulls * (edge.cost - totals_dual)
                 direction = self._border_solve(edge_rhs, total_left, slack_pull)
                 self._sweep("predict_backward")
                 self._collect_live(direction)
@@ -562,11 +585,20 @@ class Interior:
                 ratio_primal, ratio_dual, sums = edge.affine(direction)
                 ratio_primal = np.maximum(ratio_primal, self._largest(self._lanes(0)))
                 ratio_dual = np.maximum(ratio_dual, self._largest(self._lanes(1)))
+                if projecting.any():
+                    primal = np.where(projecting, _length(ratio_primal, STEP_FACTOR), 0.0)
+                    dual = np.zeros(count)
+                    self.total_step = total_step
+                    pulls = np.ones(count)
+                    projecting = np.zeros(count, dtype=bool)
+                    continue
                 sums = [mine + self._sum(self._lanes(2 + at)) for at, mine in enumerate(sums)]
                 a_primal, a_dual = _length(ratio_primal, 1.0), _length(ratio_dual, 1.0)
                 after = (products + a_primal * sums[0] + a_dual * sums[1] + a_primal * a_dual * sums[2]) / pairs
                 sigma = np.clip(after / mu, 0.0, 1.0) ** 3
-                target = np.where(done, mu, sigma * mu)
+                # products smaller than the tolerance asks for only worsen the conditioning
+                floor = 0.1 * tolerance * (1.0 + whole) / (unit * pairs)
+                target = np.where(done, mu, np.maximum(sigma * mu, floor))
                 # centring and second order
                 self._write(k.TARGET, target)
                 pull = edge.pull(target)

@@ -22,7 +22,7 @@ NAMES = ["predict_forward", "predict_backward", "correct_forward", "correct_back
 # positions in the array of parameters
 STATE, STEP, FACTOR, FULL, SHARED, LANE, VALUES, EVENTS, EVENT_OF_STEP, OUT, NUM_STEPS, FIRST, END, RECORDS, STRIDE = range(15)
 # slots of the per-lane values
-PRIMAL_STEP, DUAL_STEP, TARGET, LENGTH, HEAD = range(5)
+PRIMAL_STEP, DUAL_STEP, TARGET, PULL, LENGTH, HEAD = range(6)
 # slots of a live global in an event record; the eliminated column follows
 LIVE_VALUE, LIVE_BARRIER, LIVE_ADD, LIVE_RETIRES, LIVE_ACTIVITY, LIVE_DIRECTION, LIVE_RHS, LIVE_PIVOT, LIVE_COLUMN = range(9)
 REGULARISATION = 1e-9
@@ -500,6 +500,7 @@ class _Sweep:
         c, form, s = self.c, self.form, self.slots
         sums = {name: variable.get() for name, variable in self.sums.items()}
         y_total = [self.value(s.total_dual + d) for d in range(form.num_totals)]
+        self.pull = self.value(PULL)
         r_bound: list[Expr] = []
         for v, row in enumerate(form.bound_rows):
             barrier = self.barriers[len(form.columns) + v]
@@ -545,7 +546,7 @@ class _Sweep:
                 total = self.totals[d]
                 total.set(total.get() + c.where(self.active, a * barrier.p, 0.0))
                 reduced = reduced - a * y_total[d]
-            force: Expr = -1.0 * reduced if isinstance(reduced, Vec) else -reduced
+            force: Expr = -1.0 * (self.pull * reduced)
             infeasible: Expr = reduced - barrier.zl + barrier.zu
             for v in column.bound_rows:
                 a = self.number(form.bound_rows[v].coefficient)
@@ -576,7 +577,7 @@ class _Sweep:
                 size[r] = size[r] + c.absolute(term)
                 at = s.front_of_global(kind, k)
                 pulled = c.where(self.active, gamma * self.y[r], 0.0)
-                rhs[at] = rhs[at] - pulled
+                rhs[at] = rhs[at] - self.pull * pulled
                 activity = self.activity[kind, k]
                 activity.set(activity.get() + pulled)
             residual = c.where(self.active, left[r], 0.0)
@@ -831,7 +832,7 @@ class _Sweep:
                         reduced = reduced - self.number(item, ahead=True) * self.y_next[form.states.index(r)]
                 for d, item in column.totals:
                     reduced = reduced - self.number(item) * y_total[d]
-                force: Expr = -1.0 * reduced if isinstance(reduced, Vec) else -reduced
+                force: Expr = -1.0 * (self.value(PULL) * reduced)
                 for v in column.bound_rows:
                     a = self.number(form.bound_rows[v].coefficient)
                     h = self.h_slack[v]

@@ -24,6 +24,7 @@ from vpp_sim.lp.solvers.structured.form import (
     Structure,
     total_of,
     gathered,
+    single_coefficient,
 )
 from vpp_sim.lp.solvers.structured.vector_code import LANES
 
@@ -261,8 +262,28 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
     edge_of = {offset: k for k, offset in enumerate(used)}
     base = first_program.first_global_column
     at = np.array([base + j for j in used], dtype=np.int64)
-    global_low = np.array([p.lower[at] for p in programs]).T.reshape(len(used), count)
-    global_high = np.array([p.upper[at] for p in programs]).T.reshape(len(used), count)
+    edges_low, edges_high = [p.lower[base:].copy() for p in programs], [p.upper[base:].copy() for p in programs]
+    for single in structure.singles:
+        for q, program in enumerate(programs):
+            a = single_coefficient(program, single)
+            row = program.total_rows[single.total].row
+            one, two = program.row_lower[row] / a, program.row_upper[row] / a
+            low_bound, high_bound = (one, two) if a > 0.0 else (two, one)
+            if single.block >= 0:
+                low_values, high_values = lowers[single.block][q].copy(), uppers[single.block][q].copy()
+                lowers[single.block][q], uppers[single.block][q] = low_values, high_values
+                position = single.step
+            else:
+                low_values, high_values, position = edges_low[q], edges_high[q], single.offset
+            low_values[position] = max(low_values[position], low_bound)
+            high_values[position] = min(high_values[position], high_bound)
+            if low_values[position] > high_values[position]:
+                gap = low_values[position] - high_values[position]
+                if gap > 1e-9 * (1.0 + abs(low_values[position])):
+                    raise Declined("a total row with one entry contradicts a bound")
+                low_values[position] = high_values[position]
+    global_low = np.array([values[at - base] for values in edges_low]).T.reshape(len(used), count)
+    global_high = np.array([values[at - base] for values in edges_high]).T.reshape(len(used), count)
     global_cost = np.array([p.cost[at] for p in programs]).T.reshape(len(used), count)
     mirrored = ~np.isfinite(global_low) & np.isfinite(global_high)
     global_sign = np.where(mirrored, -1.0, 1.0)
@@ -524,8 +545,8 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
     num_totals = len(structure.totals)
     slack_rows = [
         d
-        for d in range(num_totals)
-        if any(p.row_lower[p.total_rows[d].row] < p.row_upper[p.total_rows[d].row] for p in programs)
+        for d, k in enumerate(structure.totals)
+        if any(p.row_lower[p.total_rows[k].row] < p.row_upper[p.total_rows[k].row] for p in programs)
     ]
     num_edge = len(used) + len(slack_rows)
     total_globals = np.zeros((num_totals, num_edge, count))
@@ -544,19 +565,19 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
     edge.width[:m] = global_width / size_scale
     edge.cost[:m] = global_cost * global_sign / objective_scale
     constant += (global_cost * global_sign * global_shift).sum(axis=0)
-    for d in range(num_totals):
-        total = first_program.total_rows[d]
+    for d, number in enumerate(structure.totals):
+        total = first_program.total_rows[number]
         blocks = gathered(total, 0)
         largest = max([float(np.abs(total_of(v)).max()) * column_scale[i] for i, v in blocks.items()], default=1.0)
         total_scale[d] = scale = 1.0 / power_of_two(largest)
         for i in blocks:
             values = [
-                np.asarray(total_of(gathered(p.total_rows[d], 0).get(i, [0.0]))) * (scale * column_scale[i] * spans[i].sign)
+                np.asarray(total_of(gathered(p.total_rows[number], 0).get(i, [0.0]))) * (scale * column_scale[i] * spans[i].sign)
                 for p in programs
             ]
             columns[i].totals.append((d, fields.item(values)))
         for q, program in enumerate(programs):
-            here = program.total_rows[d]
+            here = program.total_rows[number]
             moved_total = 0.0
             for i, coefficients in gathered(here, 0).items():
                 shift = spans[i].shift[q]
@@ -584,13 +605,14 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
     unused = []
     for program in programs:
         idle = np.array([base + j for j in globals_.unused], dtype=np.int64)
-        cost, low_idle, high_idle = program.cost[idle], program.lower[idle], program.upper[idle]
+        q = len(unused)
+        cost, low_idle, high_idle = program.cost[idle], edges_low[q][idle - base], edges_high[q][idle - base]
         nearest = np.clip(0.0, low_idle, high_idle)
         best = np.where(cost > 0.0, low_idle, np.where(cost < 0.0, high_idle, nearest))
         if not np.isfinite(best).all():
             raise Declined("a global variable in no row has a cost without end")
         unused.append(best)
-        constant[len(unused) - 1] += float(cost @ best)
+        constant[q] += float(cost @ best)
 
     form = Form(
         columns, rows, bound_rows, num_totals, len(globals_.perm), len(globals_.live), layout.segmented

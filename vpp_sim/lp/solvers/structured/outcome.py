@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_sim.lp.program import FloatArray, LinearProgram
-from vpp_sim.lp.solvers.structured.form import Box, gathered, total_of
+from vpp_sim.lp.solvers.structured.form import Box, Single, gathered, single_coefficient, total_of
 from vpp_sim.lp.solvers.structured.interior_point import Interior
 
 SNAP = 1e-9  # in the program's units: nearer to its bound, with the larger dual, a point is put on it
@@ -83,12 +83,14 @@ class Points:
             rows = slice(program.row_blocks[number].start, program.row_blocks[number].start + n)
             _, zl, zu = self._box(numbers.form.bound_rows[v].box, chain)
             dual[rows] = (zl - zu) * (numbers.bound_signs[v] * unit * numbers.row_scale[number])
-        for d in range(numbers.form.num_totals):
-            dual[program.total_rows[d].row] = interior.total_dual[d, chain] * unit * numbers.total_scale[d]
+        for d, number in enumerate(numbers.structure.totals):
+            dual[program.total_rows[number].row] = interior.total_dual[d, chain] * unit * numbers.total_scale[d]
         dual = np.where(np.isneginf(program.row_lower), np.minimum(dual, 0.0), dual)
         dual = np.where(np.isposinf(program.row_upper), np.maximum(dual, 0.0), dual)
         if numbers.folded[q]:
             restore_folded(program, numbers.folded[q], dual)
+        for single in numbers.structure.singles:
+            restore_single(program, single, dual)
         return primal, dual
 
 
@@ -119,6 +121,23 @@ def restore_folded(
             rows = slice(block.start, block.start + n)
             dual[rows] = np.where(leans, reduced / np.where(a == 0.0, 1.0, a), dual[rows])
             left &= ~leans
+
+
+def restore_single(program: LinearProgram, single: Single, dual: FloatArray) -> None:
+    """Hand the reduced cost of a variable that a total row with one entry bounds to that row."""
+    if single.block >= 0:
+        column = program.step_blocks[single.block].start + single.step
+    else:
+        column = program.first_global_column + single.offset
+    matrix = program.matrix
+    entries = slice(matrix.indptr[column], matrix.indptr[column + 1])
+    reduced = float(program.cost[column] - matrix.data[entries] @ dual[matrix.indices[entries]])
+    a = single_coefficient(program, single)
+    row = program.total_rows[single.total].row
+    one, two = program.row_lower[row] / a, program.row_upper[row] / a
+    low, high = (one, two) if a > 0.0 else (two, one)
+    if (reduced > 0.0 and low > program.lower[column]) or (reduced < 0.0 and high < program.upper[column]):
+        dual[row] = reduced / a
 
 
 def reduced_cost(program: LinearProgram, column: int, dual: FloatArray) -> FloatArray:
