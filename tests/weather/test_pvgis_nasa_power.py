@@ -175,8 +175,8 @@ def dropped_hour(content: dict[str, Any], number: int) -> dict[str, Any]:
         ),
         (lambda good: {"outputs": {}}, "p.json:1: not a file of PVGIS: no outputs.hourly or outputs.tmy_hourly in it*"),
         (
-            lambda good: without(good, "meta", "inputs"),
-            "p.json: cannot be read as a file of PVGIS (KeyError: 'inputs'); download or export it again",
+            lambda good: {**good, "outputs": {"hourly": [{"T2m": 1.0, "Int": 0.0}] * 30}},
+            "p.json: cannot be read as a file of PVGIS (KeyError: 'time'); download or export it again",
         ),
         (
             lambda good: changed_hour(good, 5, T2m="cold"),

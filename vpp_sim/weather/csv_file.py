@@ -144,7 +144,7 @@ def _csv_times(
     local = pd.DatetimeIndex(times).tz_localize(None)
     try:
         placed = local.tz_localize(zone, ambiguous="infer", nonexistent="raise")
-    except ValueError as error:
+    except Exception as error:  # pandas 2 raises the errors of pytz, pandas 3 ValueError
         raise refused(
             f"the times do not fit the clock changes of {source.timezone or grid.timezone} ({shortened(str(error))}); "
             "write them with their offset from UTC, or give timezone as an offset such as '+08:00'",

@@ -5,7 +5,6 @@ In both formats radiation is the sum over the hour that ends at the label, and o
 
 from __future__ import annotations
 
-import io
 from typing import Final
 
 import numpy as np
@@ -18,7 +17,7 @@ from vpp_sim.weather.text import (
     guess,
     nominal_start,
     numbers_of,
-    parsed,
+    parsed_as_file,
     refused,
     shortened,
     whole_numbers_of,
@@ -55,7 +54,7 @@ def read_epw(text: str, file: str) -> Rows:
                 file,
                 _EPW_HEADER_LINES + 1 + number,
             )
-    frame: pd.DataFrame = parsed(lambda: parse(io.StringIO("\n".join(lines) + "\n"))[0], file, "an EPW file")
+    frame: pd.DataFrame = parsed_as_file(lambda path: parse(path)[0], "\n".join(lines) + "\n", file, "an EPW file")
     first_line = _EPW_HEADER_LINES + 1
     month, day, hour = (whole_numbers_of(frame, name, file, first_line) for name in ("month", "day", "hour"))
     days = check_typical_hours(month, day, hour - 1, file, first_line, "an EPW file")
@@ -105,7 +104,9 @@ def read_tmy3(text: str, file: str) -> Rows:
             raise refused(
                 f"the row has {line.count(',') + 1} fields where the header has {width + 1}: cut off?", file, number + 3
             )
-    frame, meta = parsed(lambda: parse(io.StringIO("\n".join(lines) + "\n"), map_variables=True), file, "a TMY3 file")
+    frame, meta = parsed_as_file(
+        lambda path: parse(path, map_variables=True), "\n".join(lines) + "\n", file, "a TMY3 file"
+    )
     clock_minutes = round(meta["TZ"] * MINUTES_PER_HOUR)
     begins = pd.DatetimeIndex(frame.index).tz_localize(None) - pd.Timedelta(hours=1)
     days = check_typical_hours(
@@ -129,7 +130,7 @@ def read_tmy3(text: str, file: str) -> Rows:
     for key, (name, factor) in columns.items():
         numbers = numbers_of(frame, name, name, file, 3)
         values[key] = np.where(numbers <= -9900, np.nan, numbers) * factor
-    name = str(meta["Name"]).strip('"')
+    name = lines[0].split(",")[1].strip('"')
     place = Place(meta["latitude"], meta["longitude"], meta["altitude"])
     return Rows(
         file=file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -90,6 +91,17 @@ def parsed(parse: Callable[[], _Read], file: str, what: str) -> _Read:
         raise refused(
             f"cannot be read as {what} ({type(error).__name__}: {shortened(reason)}); download or export it again", file
         ) from None
+
+
+def parsed_as_file(parse: Callable[[str], _Read], text: str, file: str, what: str) -> _Read:
+    """What a reader that wants a path makes of a text (not all versions of pvlib read buffers).
+
+    The copy is ASCII, since those readers open files in the encoding of the machine.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "weather.txt"
+        copy.write_text(text, encoding="ascii", errors="replace")
+        return parsed(lambda: parse(str(copy)), file, what)
 
 
 def json_of(text: str, file: str, who: str) -> dict[str, Any]:
