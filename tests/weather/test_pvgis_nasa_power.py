@@ -124,7 +124,7 @@ def test_a_whole_year_stands_for_another_one_and_says_so(
     assert weather.notes == (
         "the file does not cover the whole horizon (2028-02-27 to 2028-03-01); its year 2025 stands for it",
         "a typical year, mapped onto 2028-02-27 to 2028-03-01 by month, day and hour at UTC+0 (no summer time)",
-        "29 February repeats 28 February, which the typical year ends with",
+        "29 February, which the typical year lacks, repeats 28 February",
     )
 
 

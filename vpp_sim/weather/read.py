@@ -145,5 +145,5 @@ def _calendar_notes(rows: Rows, grid: TimeGrid) -> list[str]:
     notes = [f"a typical year, mapped onto {_span(grid)} by month, day and hour at UTC{offset:+g} (no summer time)"]
     leap = bool(((grid.local.month == 2) & (grid.local.day == 29)).any())
     if leap and rows.num_rows * rows.row_minutes == 365 * MINUTES_PER_DAY:
-        notes.append("29 February repeats 28 February, which the typical year ends with")
+        notes.append("29 February, which the typical year lacks, repeats 28 February")
     return notes
