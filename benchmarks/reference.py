@@ -7,12 +7,22 @@ Powers in kW, means over a step; energies in kWh, end of step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_sim.lp import LinearProgram, ProgramBuilder
+if TYPE_CHECKING:  # the peers read cases without our package
+    from vpp_sim.components import DataCentre, EvStation
+    from vpp_sim.components.base import Inputs
+    from vpp_sim.lp import LinearProgram
+    from vpp_sim.scenario import Scenario
+    from vpp_sim.time_grid import TimeGrid
+
+SCENARIO_FILE = Path(__file__).parent / "cases" / "reference_year.yaml"
 
 FloatArray = NDArray[np.float64]
 
@@ -33,12 +43,19 @@ class Battery:
 
 @dataclass(frozen=True)
 class Flexible:
-    """Work that arrives and may wait: 0 <= backlog <= longest_backlog_kwh, 0 <= served <= power_kw; (num_steps,)."""
+    """Work that arrives and may wait: 0 <= backlog <= longest_backlog_kwh, 0 <= served <= power_kw; (num_steps,).
+
+    Serving takes `bus_kw_per_kw` from the bus (a PUE; None for 1). With a price, up to `missed_kw` may be left undone.
+    """
 
     name: str
     power_kw: FloatArray
     arrivals_kwh: FloatArray
     longest_backlog_kwh: FloatArray
+    bus_kw_per_kw: FloatArray | None = None
+    missed_kw: FloatArray | None = None
+    missed_price_per_kwh: float = 0.0
+    waiting_price_per_kwh_hour: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,8 +152,121 @@ def _part_of_a_year(sizes: Sizes, hours: int) -> Sizes:
     )
 
 
+def from_scenario(scenario: Scenario, inputs: Mapping[str, Inputs] | None = None) -> ReferenceCase:
+    """The arrays of a scenario that has what the reference year has, so that every tool can be given the same problem.
+
+    They come from the inputs and parameters of the components, not from our program.
+
+    Raises:
+        ValueError: the scenario has something that a ReferenceCase cannot say.
+    """
+    from vpp_sim.tariffs import MaxDemand
+
+    inputs = scenario.read_inputs() if inputs is None else inputs
+    parts: dict[str, list[str]] = {}
+    for name, component in scenario.components.items():
+        parts.setdefault(component.kind_name, []).append(name)
+    single = {kind: names[0] for kind, names in parts.items() if len(names) == 1}
+    if not {"pv", "battery", "grid"} <= single.keys():
+        raise ValueError("a reference case needs exactly one each of pv, battery and grid")
+    grid, tariff = scenario.grid, scenario.tariff
+    pv, store, connection = (scenario.components[single[kind]] for kind in ("pv", "battery", "grid"))
+    prices = inputs[single["grid"]].series
+    plain_store = store.closure == "cyclic" and store.charge_from == "any" and store.export == "allowed"
+    demand = tariff.demand
+    if not plain_store or not isinstance(demand, MaxDemand) or demand.ratchet or demand.min_kw or tariff.tiers:
+        raise ValueError("a reference case has a cyclic battery without rules and a plain charge on the highest demand")
+    if any(component.free_sizes() for component in scenario.components.values()) or connection.outages:
+        raise ValueError("a reference case of a scenario has given sizes and no outages")
+    shares = grid.month_shares
+    if grid.step_minutes < 15 or not np.allclose(shares, shares[0]):
+        raise ValueError("a reference case has steps of 15 minutes or more and whole months, or a part of one")
+    load = np.zeros(grid.num_steps)
+    flexible: list[Flexible] = []
+    for name in parts.get("load", []):
+        if scenario.components[name].sheddable_share:
+            raise ValueError(f"{name}: a reference case sheds no load")
+        load += inputs[name].series["power_kw"]
+    for name in parts.get("ev_station", []):
+        flexible.append(_charging(name, scenario.components[name], inputs[name], grid))
+    for name in parts.get("data_centre", []):
+        work, idle_kw = _compute(name, scenario.components[name], inputs[name], grid)
+        load += idle_kw
+        flexible.append(work)
+    return ReferenceCase(
+        step_hours=grid.step_hours,
+        pv_kw=pv.capacity_kw,
+        pv_yield=inputs[single["pv"]].series["yield_kw_per_kwp"],
+        load_kw=load,
+        import_price=prices["import_price_per_kwh"],
+        export_price=prices["export_price_per_kwh"],
+        import_limit_kw=connection.import_limit_kw,
+        export_limit_kw=connection.export_limit_kw,
+        month=np.asarray(grid.month, dtype=np.int64),
+        demand_price_per_kw_month=demand.price_per_kw_month * float(shares[0]),
+        battery=Battery(
+            power_kw=store.power_kw,
+            energy_kwh=store.energy_kwh,
+            charge_efficiency=store.charge_efficiency,
+            discharge_efficiency=store.discharge_efficiency,
+            soc_min=store.soc_min,
+            soc_max=store.soc_max,
+            self_discharge_per_hour=store.self_discharge_per_hour,
+            wear_per_kwh=store.wear_cost_per_kwh,
+        ),
+        flexible=tuple(flexible),
+    )
+
+
+def _charging(name: str, station: EvStation, read: Inputs, grid: TimeGrid) -> Flexible:
+    """The sum of the sessions of one managed station."""
+    from vpp_sim.components.base import EARLIEST_SERVICE_PRICE
+    from vpp_sim.components.ev_station import backlog_room_kwh
+
+    sessions = read.tables["sessions"]
+    if station.mode != "managed" or station.charge_efficiency != 1.0 or sessions["class"].any():
+        raise ValueError(f"{name}: a reference case charges one class, managed, metered at the charger")
+    earliest, latest, connected = station.curves(sessions, grid)
+    return Flexible(
+        name=name,
+        power_kw=np.minimum(connected, station.power_kw),
+        arrivals_kwh=earliest,
+        longest_backlog_kwh=backlog_room_kwh(earliest, latest),
+        missed_kw=connected,
+        missed_price_per_kwh=station.value_of_unserved_per_kwh,
+        waiting_price_per_kwh_hour=EARLIEST_SERVICE_PRICE,
+    )
+
+
+def _compute(name: str, centre: DataCentre, read: Inputs, grid: TimeGrid) -> tuple[Flexible, FloatArray]:
+    """The one waiting class of a data centre, and the facility power of idle racks (num_steps,) [kW]."""
+    from vpp_sim.components.base import EARLIEST_SERVICE_PRICE
+
+    if len(centre.classes) != 1 or not centre.classes[0].interruptible or not centre.classes[0].delay_steps(grid):
+        raise ValueError(f"{name}: a reference case has one class of compute, which waits and may be interrupted")
+    (work,) = centre.classes
+    pue, arrivals = read.series["pue"], read.series[f"{work.name}_arrivals_kw"]
+    racks_kw = centre.it_kw(centre.racks)
+    power = min((1 - centre.idle_share) * racks_kw, work.ceiling_kw)
+    longest = work.longest_backlog_kwh(arrivals, grid)
+    waited = np.concatenate([[0.0], longest[:-1]])
+    flexible = Flexible(
+        name=name,
+        power_kw=np.full(grid.num_steps, power),
+        arrivals_kwh=arrivals * grid.step_hours,
+        longest_backlog_kwh=longest,
+        bus_kw_per_kw=pue,
+        missed_kw=waited / grid.step_hours + arrivals,  # no more can be at hand: not a limit
+        missed_price_per_kwh=work.value_of_missed_work_per_kwh,
+        waiting_price_per_kwh_hour=EARLIEST_SERVICE_PRICE,
+    )
+    return flexible, pue * centre.idle_share * racks_kw
+
+
 def program(case: ReferenceCase) -> LinearProgram:
-    """The case as our linear program."""
+    """The case as our linear program, from its arrays."""
+    from vpp_sim.lp import ProgramBuilder
+
     dt, battery = case.step_hours, case.battery
     keep = 1.0 - battery.self_discharge_per_hour * dt
     first, last = np.zeros(case.num_steps), np.zeros(case.num_steps)
@@ -184,10 +314,14 @@ def program(case: ReferenceCase) -> LinearProgram:
     balance = [(generation, 1.0), (bought, 1.0), (sold, -1.0), (discharge, 1.0), (charge, -1.0)]
     for load in case.flexible:
         served = builder.variables(f"{load.name}.served_kw", upper=load.power_kw)
-        backlog = builder.variables(f"{load.name}.backlog_kwh", upper=load.longest_backlog_kwh)
-        builder.constrain(
-            f"{load.name}.queue", [(backlog, 1.0), (backlog.previous, -1.0), (served, dt)], equals=load.arrivals_kwh
+        backlog = builder.variables(
+            f"{load.name}.backlog_kwh", upper=load.longest_backlog_kwh, cost=load.waiting_price_per_kwh_hour * dt
         )
-        balance.append((served, -1.0))
+        queue = [(backlog, 1.0), (backlog.previous, -1.0), (served, dt)]
+        if load.missed_kw is not None:
+            price = load.missed_price_per_kwh * dt
+            queue.append((builder.variables(f"{load.name}.missed_kw", upper=load.missed_kw, cost=price), dt))
+        builder.constrain(f"{load.name}.queue", queue, equals=load.arrivals_kwh)
+        balance.append((served, -1.0 if load.bus_kw_per_kw is None else -load.bus_kw_per_kw))
     builder.constrain("bus.balance", balance, equals=case.load_kw)
     return builder.freeze()

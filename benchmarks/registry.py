@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.reference import ReferenceCase, program, synthetic
+from benchmarks.reference import SCENARIO_FILE, ReferenceCase, from_scenario, program, synthetic
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,20 @@ class Outcome:
     solve_seconds: float
 
 
+def _scenario(*settings: str) -> ReferenceCase:
+    from vpp_sim import load_scenario
+
+    return from_scenario(load_scenario(SCENARIO_FILE, settings=settings))
+
+
 CASES: dict[str, Callable[[], ReferenceCase]] = {
     "week": partial(synthetic, hours=168),
     "month": partial(synthetic, hours=730),
     "year": synthetic,
     "year_15min": partial(synthetic, step_minutes=15),
+    "scenario_week": partial(_scenario, "horizon.days=7"),
+    "scenario_year": _scenario,
+    "scenario_year_15min": partial(_scenario, "horizon.step_minutes=15"),
     "sizing_week": partial(synthetic, hours=168, free_sizes=True),
     "sizing_year": partial(synthetic, free_sizes=True),
 }

@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from benchmarks.processes import measured
 from benchmarks.registry import CASES, CONTENDERS
 
 AGREEMENT = 1e-6
@@ -51,30 +50,27 @@ def main() -> int:
 
 
 def measure(case_name: str, contender: str, repeats: int) -> dict[str, float]:
-    """Solve in this process; times of the fastest repeat, and the process' peak memory with that of its children."""
+    """Solve in this process; objective and times of the fastest repeat."""
     solve = CONTENDERS[contender]
     solve(CASES["week"]())
     case = CASES[case_name]()
     outcomes = [solve(case) for _ in range(repeats)]
     best = min(outcomes, key=lambda outcome: outcome.build_seconds + outcome.solve_seconds)
-    # a solver run as a program lives beside its caller
-    kilobytes = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "objective": best.objective,
         "build_seconds": best.build_seconds,
         "solve_seconds": best.solve_seconds,
-        "peak_memory_mb": kilobytes / 1024.0,
     }
 
 
 def run_apart(case_name: str, contender: str, repeats: int) -> dict[str, float] | str:
-    """What `measure` returns in a fresh process, or the last line of its error."""
+    """What `measure` returns in a fresh process with the peak memory of that, or the last line of its error."""
     command = [sys.executable, "-m", "benchmarks.run", case_name, "--contender", contender, "--repeats", str(repeats)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = measured(command)
     if done.returncode != 0:
-        return (done.stderr.strip().splitlines() or ["no output"])[-1]
+        return done.last_error
     result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
+    return {**result, "peak_memory_mb": done.peak_memory_mb}
 
 
 def report(case_name: str, results: dict[str, dict[str, float] | str]) -> bool:

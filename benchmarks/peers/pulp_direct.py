@@ -53,16 +53,26 @@ def _build(case: ReferenceCase) -> pulp.LpProblem:
     bought = variables("import", steps, 0, case.import_limit_kw)
     sold = variables("export", steps, 0, case.export_limit_kw)
     peak = variables("peak", range(case.num_months), 0)
-    served, backlog = {}, {}
+    served, backlog, missed = {}, {}, {}
     for flexible in case.flexible:
         power, longest = flexible.power_kw.tolist(), flexible.longest_backlog_kwh.tolist()
         served[flexible.name] = {t: variable(f"{flexible.name}_served_{t}", 0, power[t]) for t in steps}
         backlog[flexible.name] = {t: variable(f"{flexible.name}_backlog_{t}", 0, longest[t]) for t in steps}
+        if flexible.missed_kw is not None:
+            most = flexible.missed_kw.tolist()
+            missed[flexible.name] = {t: variable(f"{flexible.name}_missed_{t}", 0, most[t]) for t in steps}
 
     cost = pulp.lpSum(
         import_price[t] * dt * bought[t] - export_price[t] * dt * sold[t] + battery.wear_per_kwh * dt * discharge[t]
         for t in steps
     ) + case.demand_price_per_kw_month * pulp.lpSum(peak.values())
+    for flexible in case.flexible:
+        if flexible.waiting_price_per_kwh_hour:
+            price = flexible.waiting_price_per_kwh_hour * dt
+            cost += pulp.lpSum(price * energy for energy in backlog[flexible.name].values())
+        if flexible.missed_kw is not None:
+            price = flexible.missed_price_per_kwh * dt
+            cost += pulp.lpSum(price * power for power in missed[flexible.name].values())
     if sizes is None:
         problem += cost
     else:
@@ -73,17 +83,22 @@ def _build(case: ReferenceCase) -> pulp.LpProblem:
             problem += discharge[t] <= battery_kw
             problem += energy[t] <= battery.soc_max * battery_kwh
             problem += energy[t] >= battery.soc_min * battery_kwh
+    bus_kw_per_kw = {
+        flexible.name: [1.0] * case.num_steps if flexible.bus_kw_per_kw is None else flexible.bus_kw_per_kw.tolist()
+        for flexible in case.flexible
+    }
     for t in steps:
         # t - 1 of the first step is the last one: the year ends where it began
         previous = energy[t - 1] if t else energy[case.num_steps - 1]
         inflow = dt * battery.charge_efficiency * charge[t] - dt / battery.discharge_efficiency * discharge[t]
         problem += energy[t] == keep * previous + inflow
         problem += peak[month[t]] >= bought[t]
-        flexible_power = pulp.lpSum(power[t] for power in served.values())
+        flexible_power = pulp.lpSum(bus_kw_per_kw[name][t] * power[t] for name, power in served.items())
         problem += generation[t] + bought[t] + discharge[t] == load[t] + sold[t] + charge[t] + flexible_power
     for flexible in case.flexible:
         power, waiting, arrivals = served[flexible.name], backlog[flexible.name], flexible.arrivals_kwh.tolist()
-        problem += waiting[0] == arrivals[0] - dt * power[0]
-        for t in steps[1:]:
-            problem += waiting[t] == waiting[t - 1] + arrivals[t] - dt * power[t]
+        undone = missed.get(flexible.name)
+        for t in steps:
+            left = arrivals[t] - dt * power[t] if undone is None else arrivals[t] - dt * power[t] - dt * undone[t]
+            problem += waiting[t] == (waiting[t - 1] + left if t else left)
     return problem

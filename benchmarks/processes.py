@@ -1,0 +1,98 @@
+"""A command measured from outside: wall time, processor time and peak memory of it and all it starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Between two looks at the memory of a running command; a solver of its own that ends sooner is not seen.
+SAMPLE_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a command said and took; processor time is user and system together."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+
+    @property
+    def last_error(self) -> str:
+        """Last line of the standard error."""
+        return (self.stderr.strip().splitlines() or ["no output"])[-1]
+
+
+def measured(command: list[str]) -> Measured:
+    """Run a command to its end."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=out, stderr=err)
+        watch = _Watch(process.pid)
+        watch.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        watch.ended.set()
+        watch.join()
+        own_mb = usage.ru_maxrss / (1024.0**2 if sys.platform == "darwin" else 1024.0)
+        out.seek(0)
+        err.seek(0)
+        return Measured(
+            returncode=process.returncode,
+            stdout=out.read(),
+            stderr=err.read(),
+            wall_seconds=wall,
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            peak_memory_mb=max(watch.peak_mb, own_mb),
+        )
+
+
+class _Watch(threading.Thread):
+    """Sums the memory of a process and its descendants while it runs (Linux).
+
+    `ru_maxrss` alone misses a solver that is run as a program beside its caller.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid = pid
+        self.peak_mb = 0.0
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(SAMPLE_SECONDS):
+            self.peak_mb = max(self.peak_mb, sum(_resident_mb(pid) for pid in _with_descendants(self.pid)))
+
+
+def _with_descendants(pid: int) -> list[int]:
+    found = [pid]
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        # a child that is not yet a program of its own still shows its parent's memory
+        own = _read(Path(f"/proc/{pid}/cmdline"))
+        for child in _read(listing).split():
+            if _read(Path(f"/proc/{child}/cmdline")) != own:
+                found += _with_descendants(int(child))
+    return found
+
+
+def _resident_mb(pid: int) -> float:
+    pages = _read(Path(f"/proc/{pid}/statm")).split()[1:2]
+    return int(pages[0]) * os.sysconf("SC_PAGE_SIZE") / 1024.0**2 if pages else 0.0
+
+
+def _read(path: Path) -> str:
+    """Text of a file under /proc; empty once its process has ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
