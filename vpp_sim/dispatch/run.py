@@ -17,6 +17,10 @@ from vpp_sim.scenario import Scenario
 
 #: Our own certificate must pass at this relative accuracy, whatever solver was used.
 CERTIFICATE_TOLERANCE = 1e-6
+#: What a solver is asked for the second time, where its first answer does not pass.
+TIGHT_TOLERANCE = 1e-9
+#: Smaller absolute values of variables (kW, kWh) are a solver's rounding, far below any tolerance here.
+DUST = 1e-9
 #: Spans of shortfall that an explanation lists.
 LISTED_SPANS = 5
 
@@ -82,6 +86,9 @@ def _solved(
     certificate = solution.certificate
     if certificate is None:
         raise SolverLimitError(f"{solution.solver} gave no point")
+    if not certificate.passed(CERTIFICATE_TOLERANCE) and options.tolerance is None:
+        # a solver's tolerance on prices is absolute; where little money is at stake it must be tighter
+        return _solved(scenario, inputs, program, solver, replace(options, tolerance=TIGHT_TOLERANCE))
     if not certificate.passed(CERTIFICATE_TOLERANCE):
         raise SolverLimitError(
             f"{solution.solver} claims an optimum that does not stand our check: primal residual "
@@ -98,8 +105,8 @@ def _collected(
     primal = solution.primal
     if primal is None or solution.certificate is None:
         raise DefectError("a solution without a point cannot be collected")
-    # a solver may overstep a bound by its tolerance; the arrays that leave here do not
-    primal = np.clip(primal, program.lower, program.upper)
+    # a solver may overstep a bound by its tolerance, or leave dust on it; the arrays that leave here have neither
+    primal = np.clip(np.where(np.abs(primal) < DUST, 0.0, primal), program.lower, program.upper)
     series: dict[str, FloatArray] = {}
     tables = {}
     notes: list[str] = list(scenario.notes)
