@@ -133,6 +133,22 @@ class Form:
         """Columns that appear in lagged terms."""
         return [i for i, column in enumerate(self.columns) if any(lag for _, lag, _ in column.rows)]
 
+    @property
+    def partners(self) -> dict[int, int]:
+        """State row -> the lagged column that is its own state, eliminated together with it."""
+        found: dict[int, int] = {}
+        for r in self.states:
+            here = {
+                i: {lag for row, lag, _ in self.columns[i].rows if row == r}
+                for i in self.lag_columns
+                if i not in found.values()
+            }
+            # the state that the row carries on has both lags in it
+            choice = [i for i, lags in here.items() if lags == {0, 1}] or [i for i, lags in here.items() if 0 in lags]
+            if choice:
+                found[r] = choice[0]
+        return found
+
     def boxes(self) -> list[Box]:
         """Boxes of columns and of bound rows' slacks, in the order of their slots."""
         return [column.box for column in self.columns] + [row.box for row in self.bound_rows]

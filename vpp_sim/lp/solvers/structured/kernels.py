@@ -87,18 +87,27 @@ class Slots:
 
     # factors of one step: pivots and right-hand sides, then the columns
     @cached_property
-    def columns(self) -> list[list[int]]:
-        """For each eliminated position: the later positions that its column reaches."""
+    def blocks(self) -> list[tuple[tuple[int, ...], list[int]]]:
+        """What is eliminated together, in order: a row, or a state row with its state; and the places it reaches."""
         form = self.form
         nl = len(form.order) - self.num_states
         ns = self.num_states
-        size = nl + 2 * ns + self.num_border
+        kept = list(form.partners.values())
+        nx = len(kept)
+        border = nl + 2 * ns + nx
+        size = border + self.num_border
         filled = [[False] * size for _ in range(size)]
         carried = range(nl, nl + ns)
         for i in carried:
-            for j in (*carried, *range(nl + 2 * ns, size)):
+            for j in (*carried, *range(border, size)):
                 filled[i][j] = filled[j][i] = True
-        for entries in (column_positions(form, i) for i in range(len(form.columns))):
+        for number in range(len(form.columns)):
+            entries = column_positions(form, number)
+            if number in kept:
+                me = nl + ns + kept.index(number)
+                for j in entries:
+                    filled[me][j] = filled[j][me] = True
+                continue
             for i in entries:
                 for j in entries:
                     filled[i][j] = True
@@ -106,23 +115,28 @@ class Slots:
             for kind, k, _ in form.rows[r].globals:
                 j = self.front_of_global(kind, k)
                 filled[position][j] = filled[j][position] = True
-        found = []
+        left = set(range(nl + ns + nx))
+        blocks: list[tuple[tuple[int, ...], list[int]]] = []
         for i in range(nl + ns):
-            reached = [j for j in range(i + 1, size) if filled[i][j]]
+            row = form.order[i]
+            members = (i, nl + ns + kept.index(form.partners[row])) if row in form.partners else (i,)
+            left -= set(members)
+            later = [*sorted(left), *range(nl + ns + nx, size)]
+            reached = [j for j in later if any(filled[m][j] for m in members)]
             for j in reached:
                 for k in reached:
                     filled[j][k] = True
-            found.append(reached)
-        return found
+            blocks.append((members, reached))
+        return blocks
 
     @cached_property
     def num_factor(self) -> int:
-        return 2 * len(self.form.order) + sum(len(column) for column in self.columns)
+        return sum((2 if len(members) == 1 else 5) + len(members) * len(reached) for members, reached in self.blocks)
 
     def front_of_global(self, kind: GlobalKind, number: int) -> int:
         nl = len(self.form.order) - self.num_states
         at = self.first_perm if kind == "perm" else self.first_live
-        return nl + 2 * self.num_states + at + number
+        return nl + 2 * self.num_states + len(self.form.partners) + at + number
 
     @cached_property
     def event_stride(self) -> int:
@@ -156,12 +170,13 @@ def column_positions(form: Form, number: int) -> list[int]:
     """Front positions that a column touches."""
     nl = len(form.order) - len(form.states)
     ns = len(form.states)
-    border = nl + 2 * ns
+    following = nl + ns + len(form.partners)
+    border = following + ns
     spikes = ns if form.segmented else 0
     column = form.columns[number]
     found = []
     for r, lag, _ in column.rows:
-        found.append(form.order.index(r) if lag == 0 else nl + ns + form.states.index(r))
+        found.append(form.order.index(r) if lag == 0 else following + form.states.index(r))
     found += [border + spikes + d for d, _ in column.totals]
     for v in column.bound_rows:
         for kind, k, _ in form.bound_rows[v].globals:
@@ -233,9 +248,12 @@ class _Sweep:
         self.nl = len(form.order) - slots.num_states
         self.ns = slots.num_states
         self.nb = slots.num_border
-        self.border = self.nl + 2 * self.ns
+        self.kept = {i: self.nl + self.ns + k for k, i in enumerate(form.partners.values())}
+        self.next = self.nl + self.ns + len(self.kept)
+        self.border = self.next + self.ns
         self.size = self.border + self.nb
         self.position = {r: i for i, r in enumerate(form.order)}
+        self.loaded: dict[tuple[str, int, bool], Vec] = {}  # loads of this step; emptied where a branch begins
 
     # --- the loop ------------------------------------------------------------------------------------------------
     def write(self) -> None:
@@ -293,6 +311,7 @@ class _Sweep:
                 else:
                     if form.num_live:
                         with c.only_if(has_event):
+                            self.loaded = {}
                             b.store(b.sub(c.read_int(counter), c.int(1)), counter)
                             self.event = at(group_events, max(s.event_stride, 1) * LANES, c.read_int(counter))
                             self.unretire()
@@ -306,14 +325,22 @@ class _Sweep:
         """A number of this step, or of the next one (coefficients of lagged terms, which belong to the next row)."""
         if item.kind == "const":
             return item.value
-        if item.kind == "lane":
-            return self.c.load(self.lane, item.position)
-        if item.kind == "shared":
-            return self.c.load_scalar(self.next_shared if ahead else self.shared, item.position)
-        return self.c.load(self.next_full if ahead else self.full, item.position)
+        key = (item.kind, item.position, ahead and item.kind != "lane")
+        if key not in self.loaded:
+            if item.kind == "lane":
+                found = self.c.load(self.lane, item.position)
+            elif item.kind == "shared":
+                found = self.c.load_scalar(self.next_shared if ahead else self.shared, item.position)
+            else:
+                found = self.c.load(self.next_full if ahead else self.full, item.position)
+            self.loaded[key] = found
+        return self.loaded[key]
 
     def value(self, slot: int) -> Vec:
-        return self.c.load(self.values, slot)
+        key = ("value", slot, False)
+        if key not in self.loaded:
+            self.loaded[key] = self.c.load(self.values, slot)
+        return self.loaded[key]
 
     def event_slot(self, live: int, what: int) -> int:
         return live * (LIVE_COLUMN + self.ns + self.nb) + what
@@ -410,6 +437,7 @@ class _Sweep:
         """
         c, form = self.c, self.form
         self.theta: list[Expr] = []
+        self.curve: list[Expr] = []
         self.entries: list[dict[int, Expr]] = []
         self.h_slack = [self.barriers[len(form.columns) + v].h for v in range(len(form.bound_rows))]
         for i, column in enumerate(form.columns):
@@ -424,7 +452,7 @@ class _Sweep:
                 if lag == 0:
                     put(self.position[r], self.number(item))
                 else:
-                    put(self.nl + self.ns + form.states.index(r), self.number(item, ahead=True))
+                    put(self.next + form.states.index(r), self.number(item, ahead=True))
             for d, item in column.totals:
                 put(self.border + self.slots.spikes + d, self.number(item))
             for v in column.bound_rows:
@@ -436,12 +464,14 @@ class _Sweep:
                     put(self.slots.front_of_global(kind, k), -1.0 * (self.number(item) * ah))
             if barrier.box.lower != "all" and barrier.box.upper != "all":
                 h = h + REGULARISATION
+            self.curve.append(h)
             self.theta.append(c.where(barrier.moves, 1.0 / c.vec(h), 0.0))
             self.entries.append(entries)
 
     # --- forward ---------------------------------------------------------------------------------------------------
     def begin(self) -> None:
         c, form, s = self.c, self.form, self.slots
+        self.loaded = {}
         if self.forward:
             zero: Expr = 0.0
             states = range(self.ns)
@@ -467,6 +497,7 @@ class _Sweep:
 
     def forward_step(self) -> None:
         c, form, s = self.c, self.form, self.slots
+        self.loaded = {}
         self.read_point()
         self.curvature()
         rhs: list[Expr] = [0.0] * self.size
@@ -476,6 +507,9 @@ class _Sweep:
             rhs[self.border + k] = self.border_rhs[k].get()
         pull = self.corrections() if self.correct else self.residuals(rhs)
         for i in range(len(form.columns)):
+            if i in self.kept:
+                rhs[self.kept[i]] = rhs[self.kept[i]] - c.where(self.barriers[i].moves, pull[i], 0.0)
+                continue
             amount = self.theta[i] * pull[i]
             if isinstance(amount, float) and amount == 0.0:
                 continue
@@ -492,7 +526,7 @@ class _Sweep:
         for k in range(self.nb):
             self.border_rhs[k].set(rhs[self.border + k])
         for k in range(self.ns):
-            after = rhs[self.nl + self.ns + k]
+            after = rhs[self.next + k]
             self.carry_rhs[k].set(after if self.active is None else c.where(self.active, after, self.carry_rhs[k].get()))
 
     def residuals(self, rhs: list[Expr]) -> list[Expr]:
@@ -609,6 +643,11 @@ class _Sweep:
             add(self.border + i, self.border + j, variable.get())
         for i in range(len(form.columns)):
             entries = sorted(self.entries[i].items())
+            if i in self.kept:
+                add(self.kept[i], self.kept[i], -1.0 * c.vec(self.curve[i]))
+                for at, value in entries:
+                    add(self.kept[i], at, value)
+                continue
             for k, (at, value) in enumerate(entries):
                 weighted = self.theta[i] * value
                 for other, second in entries[k:]:
@@ -623,40 +662,72 @@ class _Sweep:
                 for other, second in gammas[k:]:
                     add(at, other, -1.0 * (gamma * second * h))
         diagonal = [get(i, i) for i in range(self.nl + self.ns)]
+        owner = {at: i for i, at in self.kept.items()}
         slot = 0
-        for i in range(self.nl + self.ns):
-            if i == self.nl and self.first is not None:
+        for members, reached in s.blocks:
+            row = members[0]
+            if row == self.nl and self.first is not None:
                 self.detach_spikes(front, add, get, rhs)
-            reached = s.columns[i]
-            pivot = get(i, i)
-            floor = PIVOT_TOLERANCE * diagonal[i] + PIVOT_FLOOR
-            pivot = c.larger(pivot, floor)
-            usable = c.above(diagonal[i], 1e-40)
-            usable = c.both(usable, self.active)
-            if i >= self.nl and self.first is not None:
-                usable = c.both(usable, c.builder.not_(self.first))
-            inverse = c.where(usable, 1.0 / c.vec(pivot), 0.0)
-            c.store(inverse, self.factor, slot)
-            scaled_rhs = inverse * rhs[i]
-            c.store(scaled_rhs, self.factor, slot + 1)
-            slot += 2
-            column = {j: get(i, j) for j in reached}
-            for k, j in enumerate(reached):
-                scaled = inverse * column[j]
-                c.store(scaled, self.factor, slot)
+            stays = None  # mask of the lanes where this row is eliminated here
+            if row >= self.nl and self.first is not None:
+                stays = c.builder.not_(self.first)
+            pivot = c.larger(get(row, row), PIVOT_TOLERANCE * diagonal[row] + PIVOT_FLOOR)
+            usable = c.both(c.both(c.above(diagonal[row], 1e-40), self.active), stays)
+            alone = c.where(usable, 1.0 / c.vec(pivot), 0.0)
+            if len(members) == 1:
+                inverse: list[list[Expr]] = [[alone]]
+                c.store(alone, self.factor, slot)
                 slot += 1
-                rhs[j] = rhs[j] - scaled * rhs[i]
+            else:
+                # [[p, a], [a, -q]] with p, q >= 0: its inverse [[q, a], [a, -p]] / (p q + a^2) subtracts nothing, so it
+                # is accurate even where both p and q are tiny (an idle battery), where either alone would be no pivot
+                state = members[1]
+                moves = self.barriers[owner[state]].moves
+                p, q, a = c.vec(get(row, row)), -1.0 * c.vec(get(state, state)), get(row, state)
+                p = c.larger(p, 0.0)
+                scale = 1.0 / c.vec(p * q + a * a)
+                both = c.both(moves, stays)
+                # in a segment's first step the row stays and the state goes alone
+                only_state = 0.0 if self.first is None else c.where(c.both(self.first, moves), -1.0 / c.vec(q), 0.0)
+                i11 = c.where(both, q * scale, alone)
+                i12 = c.where(both, a * scale, 0.0)
+                i22 = c.where(both, -1.0 * (p * scale), only_state)
+                inverse = [[i11, i12], [i12, i22]]
+                for value in (i11, i12, i22):
+                    c.store(value, self.factor, slot)
+                    slot += 1
+            right = [rhs[m] for m in members]
+            for line in inverse:
+                c.store(self.dot(line, right), self.factor, slot)
+                slot += 1
+            columns = [{j: get(m, j) for j in reached} for m in members]
+            scaled: list[dict[int, Expr]] = []
+            for line in inverse:
+                scaled.append({j: self.dot(line, [column[j] for column in columns]) for j in reached})
+                for j in reached:
+                    c.store(scaled[-1][j], self.factor, slot)
+                    slot += 1
+            for k, j in enumerate(reached):
+                rhs[j] = rhs[j] - self.dot([one[j] for one in scaled], right)
                 for other in reached[k:]:
-                    if not (isinstance(column[other], float) and column[other] == 0.0):
-                        front[j, other] = get(j, other) - scaled * column[other]
+                    change = self.dot([one[j] for one in scaled], [column[other] for column in columns])
+                    front[j, other] = get(j, other) - change
         for (i, j), variable in self.carry_matrix.items():
-            after = get(self.nl + self.ns + i, self.nl + self.ns + j)
+            after = get(self.next + i, self.next + j)
             variable.set(after if self.active is None else c.where(self.active, after, variable.get()))
         for (i, j), variable in self.carry_border.items():
-            after = get(self.nl + self.ns + i, self.border + j)
+            after = get(self.next + i, self.border + j)
             variable.set(after if self.active is None else c.where(self.active, after, variable.get()))
         for (i, j), variable in self.border_matrix.items():
             variable.set(get(self.border + i, self.border + j))
+
+    @staticmethod
+    def dot(left: list[Expr], right: list[Expr]) -> Expr:
+        """Sum of products."""
+        total: Expr = 0.0
+        for one, two in zip(left, right, strict=True):
+            total = total + one * two
+        return total
 
     def detach_spikes(self, front: Any, add: Any, get: Any, rhs: list[Expr]) -> None:
         """In a segment's first step its state rows stay: they become the spikes and are not eliminated."""
@@ -668,21 +739,32 @@ class _Sweep:
                 add(spike, self.border + j, c.where(self.first, get(row, self.nl + j), 0.0))
             for j in rest:
                 add(spike, j, c.where(self.first, get(row, j), 0.0))
+                if j < self.next and (row, j) in front:  # a kept state that is eliminated here must not see it twice
+                    front[row, j] = c.where(self.first, 0.0, front[row, j])
             rhs[spike] = rhs[spike] + c.where(self.first, rhs[row], 0.0)
 
     def substitute_forward(self, rhs: list[Expr]) -> None:
         c, s = self.c, self.slots
         slot = 0
-        for i in range(self.nl + self.ns):
-            if i == self.nl and self.first is not None:
+        for members, reached in s.blocks:
+            if members[0] == self.nl and self.first is not None:
                 for k in range(self.ns):
                     rhs[self.border + k] = rhs[self.border + k] + c.where(self.first, rhs[self.nl + k], 0.0)
-            inverse = c.load(self.factor, slot)
-            c.store(inverse * rhs[i], self.factor, slot + 1)
-            slot += 2
-            for j in s.columns[i]:
-                rhs[j] = rhs[j] - c.load(self.factor, slot) * rhs[i]
+            right = [rhs[m] for m in members]
+            if len(members) == 1:
+                inverse: list[list[Expr]] = [[c.load(self.factor, slot)]]
                 slot += 1
+            else:
+                i11, i12, i22 = (c.load(self.factor, slot + k) for k in range(3))
+                inverse = [[i11, i12], [i12, i22]]
+                slot += 3
+            for line in inverse:
+                c.store(self.dot(line, right), self.factor, slot)
+                slot += 1
+            for one in right:
+                for j in reached:
+                    rhs[j] = rhs[j] - c.load(self.factor, slot) * one
+                    slot += 1
 
     def corrections(self) -> list[Expr]:
         """Pulls of centring and second order: tau_l / v - tau_u / w with tau = target - products of the affine step."""
@@ -787,25 +869,31 @@ class _Sweep:
 
     def backward_step(self) -> None:
         c, form, s = self.c, self.form, self.slots
+        self.loaded = {}
         self.read_point()
         self.curvature()
         u: list[Expr] = [0.0] * self.size
         for k in range(self.ns):
-            u[self.nl + self.ns + k] = self.next_direction[k].get()
+            u[self.next + k] = self.next_direction[k].get()
         for k in range(self.nb):
             live = k - s.first_live
             u[self.border + k] = self.live_direction[live].get() if live >= 0 else self.value(s.border_step + k)
         starts, slot = [], 0
-        for reached in s.columns:
+        for members, reached in s.blocks:
             starts.append(slot)
-            slot += 2 + len(reached)
-        for i in reversed(range(self.nl + self.ns)):
-            found: Expr = c.load(self.factor, starts[i] + 1)
-            for k, j in enumerate(s.columns[i]):
-                found = found - c.load(self.factor, starts[i] + 2 + k) * u[j]
-            if i >= self.nl and self.first is not None:
-                found = c.where(self.first, u[self.border + i - self.nl], found)
-            u[i] = found
+            slot += (2 if len(members) == 1 else 5) + len(members) * len(reached)
+        for (members, reached), start in reversed(list(zip(s.blocks, starts, strict=True))):
+            place = start + (1 if len(members) == 1 else 3)
+            entry = place + len(members)
+            for m, member in enumerate(members):
+                found: Expr = c.load(self.factor, place + m)
+                for j in reached:
+                    found = found - c.load(self.factor, entry) * u[j]
+                    entry += 1
+                if self.nl <= member < self.nl + self.ns and self.first is not None:
+                    # a row that stayed is known from the border, and its own state still leans on it
+                    found = c.where(self.first, u[self.border + member - self.nl], found)
+                u[member] = found
         self.directions(u)
         for k in range(self.ns):
             here = u[self.nl + k]
@@ -840,6 +928,9 @@ class _Sweep:
                 pull.append(force)
         dp: list[Expr] = []
         for i in range(len(form.columns)):
+            if i in self.kept:
+                dp.append(c.where(self.barriers[i].moves, u[self.kept[i]], 0.0))
+                continue
             force = pull[i]
             for at, entry in self.entries[i].items():
                 force = force + entry * u[at]

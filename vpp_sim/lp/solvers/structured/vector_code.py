@@ -332,7 +332,13 @@ def compile_module(key: str, write: Callable[[Any], None], names: list[str]) -> 
             compiled.verify()
             tuning = llvm.create_pipeline_tuning_options(speed_level=1)
             builder = llvm.create_pass_builder(machine, tuning)
-            builder.getModulePassManager().run(compiled, builder)
+            # registers for the variables are all that is wanted: the full pipeline takes as long as code generation
+            # and made the code no faster
+            passes = llvm.create_new_function_pass_manager()
+            passes.add_sroa_pass()
+            for function in compiled.functions:
+                if not function.is_declaration:
+                    passes.run(function, builder)
             code = machine.emit_object(compiled)
             _keep(path, code)
             engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
