@@ -350,7 +350,7 @@ class DataCentre(Component):
         """Facility power if all work ran when handed in, and as it was; the same of each class that may wait."""
         grid = values.grid
         classes = {
-            f"work of class {work.job.name}": (
+            f"class {work.job.name}": (
                 _entering_kw(work.job, values[f"{work.job.name}_arrivals_kw"], grid, managed=False),
                 work.serve,
             )
