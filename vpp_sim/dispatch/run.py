@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,42 @@ DUST = 1e-9
 LISTED_SPANS = 5
 
 Progress = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class SolveRequest:
+    """A program that a dispatch wants solved, by a solver's name and with its options."""
+
+    program: LinearProgram
+    solver: str
+    options: SolveOptions
+
+    def answer(self) -> Solution:
+        """The solution of this request alone.
+
+        Raises:
+            InputError: the solver's name is not known.
+        """
+        try:
+            return solve(self.program, self.solver, self.options)
+        except ValueError as error:
+            raise InputError(f"dispatch.solver: {error}") from error
+
+
+#: Work that stops whenever it wants a program solved, so that a study can solve those of many scenarios together.
+Steps = Generator[SolveRequest, Solution, T]
+
+
+def completed(steps: Steps[T]) -> T:
+    """What the steps come to, each request answered on its own."""
+    try:
+        request = next(steps)
+        while True:
+            request = steps.send(request.answer())
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
 
 
 def dispatch(
@@ -43,6 +80,17 @@ def dispatch(
         InfeasibleError: no operation meets every limit, or the cost has no lower bound; says where it fails.
         SolverLimitError: the solver stopped before an optimum was certified.
     """
+    return completed(dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress))
+
+
+def dispatch_steps(
+    scenario: Scenario,
+    *,
+    inputs: Mapping[str, Inputs] | None = None,
+    solver: str | None = None,
+    progress: Progress = lambda phase: None,
+) -> Steps[Dispatch]:
+    """`dispatch` as steps: yields a request for every program and wants its solution sent back."""
     timings: dict[str, float] = {}
     started = time.perf_counter()
     if inputs is None:
@@ -60,20 +108,17 @@ def dispatch(
     started = time.perf_counter()
     name = solver or scenario.dispatch.solver
     options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
-    solution = _solved(scenario, inputs, program, name, options)
+    solution = yield from _solved(scenario, inputs, program, name, options)
     result = _collected(scenario, inputs, program, solution)
-    result, program, solution = _handed_back(result, inputs, program, solution, name, options)
+    result, program, solution = yield from _handed_back(result, inputs, program, solution, name, options)
     timings["solve"] = time.perf_counter() - started
     return replace(result, timings=timings)
 
 
 def _solved(
     scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solver: str, options: SolveOptions
-) -> Solution:
-    try:
-        solution = solve(program, solver, options)
-    except ValueError as error:
-        raise InputError(f"dispatch.solver: {error}") from error
+) -> Steps[Solution]:
+    solution = yield SolveRequest(program, solver, options)
     if solution.status in (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED):
         raise InfeasibleError(_shortfall_explained(scenario, inputs))
     if solution.status is SolveStatus.UNBOUNDED:
@@ -88,7 +133,7 @@ def _solved(
         raise SolverLimitError(f"{solution.solver} gave no point")
     if not certificate.passed(CERTIFICATE_TOLERANCE) and options.tolerance is None:
         # a solver's tolerance on prices is absolute; where little money is at stake it must be tighter
-        return _solved(scenario, inputs, program, solver, replace(options, tolerance=TIGHT_TOLERANCE))
+        return (yield from _solved(scenario, inputs, program, solver, replace(options, tolerance=TIGHT_TOLERANCE)))
     if not certificate.passed(CERTIFICATE_TOLERANCE):
         raise SolverLimitError(
             f"{solution.solver} claims an optimum that does not stand our check: primal residual "
@@ -153,7 +198,7 @@ def _handed_back(
     solution: Solution,
     solver: str,
     options: SolveOptions,
-) -> tuple[Dispatch, LinearProgram, Solution]:
+) -> Steps[tuple[Dispatch, LinearProgram, Solution]]:
     """The dispatch after every component has handed its plan back, solved once more where a plan had to change."""
     scenario = result.scenario
     lower, upper = program.lower.copy(), program.upper.copy()
@@ -170,7 +215,9 @@ def _handed_back(
     if not changed:
         return replace(result, tables=tables, notes=tuple(notes)), program, solution
     pinned = program.with_numbers(lower=lower, upper=upper)
-    again = _solved(scenario, inputs, pinned, solver, replace(options, warm_start=solution, keep_basis=False))
+    again = yield from _solved(
+        scenario, inputs, pinned, solver, replace(options, warm_start=solution, keep_basis=False)
+    )
     final = _collected(scenario, inputs, pinned, again)
     for name, component in scenario.components.items():
         settlement = component.settle(final.values(name), final=True)

@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vpp_sim.dispatch import Dispatch, baseline_scenario, dispatch
-from vpp_sim.dispatch.run import Progress
+from vpp_sim.components.base import Inputs
+from vpp_sim.dispatch import Dispatch, baseline_scenario
+from vpp_sim.dispatch.run import Progress, Steps, completed, dispatch_steps
 from vpp_sim.kpi.table import Summary, summarize
 from vpp_sim.scenario import Scenario
 
@@ -36,15 +37,27 @@ def simulate(scenario: Scenario, *, solver: str | None = None, progress: Progres
     Raises:
         InputError, InfeasibleError, SolverLimitError: as `dispatch` does.
     """
+    return completed(simulation_steps(scenario, solver=solver, progress=progress))
+
+
+def simulation_steps(
+    scenario: Scenario,
+    *,
+    inputs: Mapping[str, Inputs] | None = None,
+    solver: str | None = None,
+    progress: Progress = lambda phase: None,
+) -> Steps[Simulation]:
+    """`simulate` as steps, for studies that solve many scenarios together; `inputs` where they were read already."""
     started = time.perf_counter()
-    progress("reading inputs")
-    inputs = scenario.read_inputs()
+    if inputs is None:
+        progress("reading inputs")
+        inputs = scenario.read_inputs()
     reading = time.perf_counter() - started
-    optimal = dispatch(scenario, inputs=inputs, solver=solver, progress=progress)
+    optimal = yield from dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress)
     started = time.perf_counter()
     progress("running the site uncontrolled")
     uncontrolled = baseline_scenario(scenario, optimal.sizes)
-    baseline = dispatch(uncontrolled, inputs=inputs, solver=solver)
+    baseline = yield from dispatch_steps(uncontrolled, inputs=inputs, solver=solver)
     middle = time.perf_counter()
     progress("computing KPIs and checks")
     summary = summarize(optimal, baseline)
