@@ -105,7 +105,7 @@ def bill(
     # as categories: text of every step would cost half of the time
     codes, found = pd.factorize(np.asarray(stamps.year * 12 + stamps.month - 1))
     names = [f"{number // 12}-{number % 12 + 1:02d}" for number in found.tolist()]
-    months = pd.Series(pd.Categorical.from_codes(codes, names))
+    months = pd.Series(pd.Categorical.from_codes(codes, pd.Index(names)))
     share = dict(zip(names, grid.month_shares.tolist(), strict=True))
     rows: list[tuple[Any, ...]] = []
     hours = grid.step_minutes / 60

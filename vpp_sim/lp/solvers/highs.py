@@ -93,20 +93,13 @@ def pass_program(highs: Any, program: LinearProgram) -> None:
 
 def set_basis(highs: Any, basis: Basis, program: LinearProgram) -> None:
     """Start the next run from a basis of a program of the same shape."""
-    import highspy
-
-    shape = (basis.columns.size, basis.rows.size)
+    shape = (basis.num_columns, basis.num_rows)
     if shape != (program.num_columns, program.num_rows):
         raise ValueError(
             f"warm start: a basis of {shape[0]} columns and {shape[1]} rows does not fit a program of "
             f"{program.num_columns} and {program.num_rows}"
         )
-    kinds = list(highspy.HighsBasisStatus.__members__.values())
-    by_number = {int(kind): kind for kind in kinds}
-    start = highspy.HighsBasis()
-    start.col_status = [by_number[int(code)] for code in basis.columns]
-    start.row_status = [by_number[int(code)] for code in basis.rows]
-    highs.setBasis(start)
+    highs.setBasis(basis.held)
 
 
 def read_solution(highs: Any, program: LinearProgram, algorithm: str, *, keep_basis: bool) -> Solution:
@@ -145,8 +138,6 @@ def read_solution(highs: Any, program: LinearProgram, algorithm: str, *, keep_ba
     basis = None
     last = highs.getBasis() if keep_basis else None
     if last is not None and last.valid:
-        columns = np.fromiter((int(code) for code in last.col_status), dtype=np.int8, count=program.num_columns)
-        rows = np.fromiter((int(code) for code in last.row_status), dtype=np.int8, count=program.num_rows)
-        basis = Basis(columns, rows)
+        basis = Basis(program.num_columns, program.num_rows, last)
     objective = float(program.cost @ primal) + program.cost_offset
     return Solution(status=status, primal=primal, row_dual=row_dual, objective=objective, basis=basis, **common)
