@@ -139,5 +139,5 @@ def read_solution(highs: Any, program: LinearProgram, algorithm: str, *, keep_ba
     last = highs.getBasis() if keep_basis else None
     if last is not None and last.valid:
         basis = Basis(program.num_columns, program.num_rows, last)
-    objective = float(program.cost @ primal) + program.cost_offset
+    objective = float((program.cost * primal).sum()) + program.cost_offset
     return Solution(status=status, primal=primal, row_dual=row_dual, objective=objective, basis=basis, **common)

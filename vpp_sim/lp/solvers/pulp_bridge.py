@@ -80,7 +80,7 @@ class PulpSolver:
             stopped = status is SolveStatus.ERROR and options.time_limit_seconds is not None
             return Solution(status=SolveStatus.TIME_LIMIT if stopped else status, message=word, **common)
         primal = model.primal()
-        objective = float(program.cost @ primal) + program.cost_offset
+        objective = float((program.cost * primal).sum()) + program.cost_offset
         return Solution(
             status=status, primal=primal, row_dual=model.row_dual(), objective=objective, message=word, **common
         )
