@@ -329,6 +329,8 @@ class Interior:
         if self.segmented:
             lengths = np.where(self.real_lane, lengths, 0)
         self._write(k.LENGTH, lengths)
+        # residuals count relative to a row's terms and one unit of the program
+        self._write(k.UNIT, np.clip(1.0 / self.numbers.size_scale[self.chains], 1e-6, 1.0))
         if self.segmented:
             # what lies behind a segment's end is never moved by the kernels; clean it
             self.state_rows = np.array([form.rows[r].slot for r in form.states])
@@ -487,6 +489,12 @@ class Interior:
                         activity[self.crossing[b, lane], 0] += lanes[lane]
         return activity
 
+    def restrict(self, chains: IntArray) -> None:
+        """Leave all other chains where they are in the next run."""
+        keep = np.zeros(self.chains.size, dtype=bool)
+        keep[chains] = True
+        self.real = self.real & keep
+
     def run(self, tolerance: float, max_iterations: int = MAX_ITERATIONS) -> Outcome:
         """Iterate until every chain has converged, failed, or stalled."""
         slots, form, edge, numbers = self.slots, self.form, self.edge, self.numbers
@@ -512,8 +520,8 @@ class Interior:
         pulls = np.ones(count)  # 0 where the next direction only restores the rows
         projecting = np.zeros(count, dtype=bool)
         projections = np.zeros(count, dtype=np.int64)
+        moved = np.ones(count, dtype=np.int64)
         rhs_scale = 1e-3 + np.abs(numbers.total_rhs[:, chains])
-        self.history: list[tuple[float, ...]] = []
         with np.errstate(all="ignore"):
             for iteration in range(max_iterations + 1):
                 self._write(k.PRIMAL_STEP, primal)
@@ -553,14 +561,13 @@ class Interior:
                 mu = products / pairs
                 whole = np.abs(constant + unit * primal_objective)
                 gap = unit * np.abs(primal_objective - dual_objective) / (1.0 + whole)
-                self.history.append((float(gap[0]), float(row_residual[0]), float(column_residual[0]), float(mu[0]), float(primal[0]), float(dual[0])))
                 good = (gap <= tolerance) & (row_residual <= tolerance) & (column_residual <= tolerance)
                 good &= unit * products / (1.0 + whole) <= 4.0 * tolerance
                 converged |= good & ~done
                 merit = np.maximum(np.maximum(gap, row_residual), column_residual)
                 better = merit < 0.9 * best
                 best = np.where(better, merit, best)
-                since_best = np.where(better, 0, since_best + 1)
+                since_best = np.where(better, 0, since_best + moved)
                 failed = ~np.isfinite(merit) | (since_best > STALL_LIMIT) | self.broken
                 iterations = np.where(done, iterations, iteration)
                 done = done | good | failed
@@ -573,6 +580,7 @@ class Interior:
                         pulls = np.where(projecting, 0.0, 1.0)
                         projections = projections + projecting
                         primal, dual = np.zeros(count), np.zeros(count)
+                        moved = np.zeros(count, dtype=np.int64)
                         continue
                 # affine direction; without pulls it is the shortest way back to the rows
                 self._border_matrix()
@@ -586,6 +594,7 @@ class Interior:
                 ratio_primal = np.maximum(ratio_primal, self._largest(self._lanes(0)))
                 ratio_dual = np.maximum(ratio_dual, self._largest(self._lanes(1)))
                 if projecting.any():
+                    moved = projecting.astype(np.int64)
                     primal = np.where(projecting, _length(ratio_primal, STEP_FACTOR), 0.0)
                     dual = np.zeros(count)
                     self.total_step = total_step
@@ -611,6 +620,7 @@ class Interior:
                 ratio_primal, ratio_dual = edge.correct(direction)
                 ratio_primal = np.maximum(ratio_primal, self._largest(self._lanes(0)))
                 ratio_dual = np.maximum(ratio_dual, self._largest(self._lanes(1)))
+                moved = np.ones(count, dtype=np.int64)
                 primal = np.where(done, 0.0, _length(ratio_primal, STEP_FACTOR))
                 dual = np.where(done, 0.0, _length(ratio_dual, STEP_FACTOR))
         return Outcome(converged, iterations, gap, row_residual, column_residual)

@@ -22,11 +22,11 @@ NAMES = ["predict_forward", "predict_backward", "correct_forward", "correct_back
 # positions in the array of parameters
 STATE, STEP, FACTOR, FULL, SHARED, LANE, VALUES, EVENTS, EVENT_OF_STEP, OUT, NUM_STEPS, FIRST, END, RECORDS, STRIDE = range(15)
 # slots of the per-lane values
-PRIMAL_STEP, DUAL_STEP, TARGET, PULL, LENGTH, HEAD = range(6)
+PRIMAL_STEP, DUAL_STEP, TARGET, PULL, UNIT, LENGTH, HEAD = range(7)
 # slots of a live global in an event record; the eliminated column follows
 LIVE_VALUE, LIVE_BARRIER, LIVE_ADD, LIVE_RETIRES, LIVE_ACTIVITY, LIVE_DIRECTION, LIVE_RHS, LIVE_PIVOT, LIVE_COLUMN = range(9)
 REGULARISATION = 1e-9
-PIVOT_TOLERANCE = 1e-13
+PIVOT_TOLERANCE = 1e-14
 PIVOT_FLOOR = 1e-14
 
 
@@ -546,7 +546,11 @@ class _Sweep:
                     None if barrier.low is None or barrier.high is None else c.builder.or_(barrier.low, barrier.high)))
             residual = c.where(bounded, self.residual_of_bound_row(v), 0.0)
             r_bound.append(residual)
-            sums["row"] = c.larger(c.absolute(residual), sums["row"])  # type: ignore[assignment]
+            size = c.absolute(self.number(row.rhs)) + self.value(UNIT)
+            if row.column is not None:
+                size = size + c.absolute(self.number(row.coefficient) * self.barriers[row.column].p)
+            relative = c.rough_ratio(c.absolute(residual), size)
+            sums["row"] = c.larger(c.where(self.active, relative, 0.0), sums["row"])  # type: ignore[assignment]
             y = barrier.zl - barrier.zu
             sums["dual"] = sums["dual"] + c.where(barrier.moves, self.number(row.rhs) * y, 0.0)  # type: ignore[assignment]
             for kind, k, item in row.globals:
@@ -557,7 +561,7 @@ class _Sweep:
                 activity = self.activity[kind, k]
                 activity.set(activity.get() + c.where(self.active, gamma * y, 0.0))
         left: list[Expr] = [self.number(row.rhs) for row in form.rows]
-        size: list[Expr] = [c.absolute(value) for value in left]
+        sizes: list[Expr] = [c.absolute(value) for value in left]
         pull: list[Expr] = []
         for i, column in enumerate(form.columns):
             barrier = self.barriers[i]
@@ -568,12 +572,12 @@ class _Sweep:
                     a = self.number(item)
                     term = a * barrier.p
                     left[r] = left[r] - term
-                    size[r] = size[r] + c.absolute(term)
+                    sizes[r] = sizes[r] + c.absolute(term)
                     reduced = reduced - a * self.y[r]
                 else:
                     term = self.number(item) * self.previous[i].get()
                     left[r] = left[r] - term
-                    size[r] = size[r] + c.absolute(term)
+                    sizes[r] = sizes[r] + c.absolute(term)
                     reduced = reduced - self.number(item, ahead=True) * self.y_next[form.states.index(r)]
             for d, item in column.totals:
                 a = self.number(item)
@@ -608,14 +612,14 @@ class _Sweep:
                 gamma = self.number(item)
                 term = gamma * self.global_value(kind, k)
                 left[r] = left[r] - term
-                size[r] = size[r] + c.absolute(term)
+                sizes[r] = sizes[r] + c.absolute(term)
                 at = s.front_of_global(kind, k)
                 pulled = c.where(self.active, gamma * self.y[r], 0.0)
                 rhs[at] = rhs[at] - self.pull * pulled
                 activity = self.activity[kind, k]
                 activity.set(activity.get() + pulled)
             residual = c.where(self.active, left[r], 0.0)
-            relative = c.rough_ratio(c.absolute(residual), size[r] + 1e-3)
+            relative = c.rough_ratio(c.absolute(residual), sizes[r] + self.value(UNIT))
             sums["row"] = c.larger(relative, sums["row"])  # type: ignore[assignment]
             sums["dual"] = sums["dual"] + c.where(self.active, self.number(row.rhs) * self.y[r], 0.0)  # type: ignore[assignment]
             rhs[self.position[r]] = rhs[self.position[r]] + residual
@@ -662,6 +666,10 @@ class _Sweep:
                 for other, second in gammas[k:]:
                     add(at, other, -1.0 * (gamma * second * h))
         diagonal = [get(i, i) for i in range(self.nl + self.ns)]
+        # a shift of the size of the rounding errors to come keeps what they leave of a row's diagonal positive, and
+        # consistent with its other entries; it acts as a proximal term on the row's dual
+        for i, value in enumerate(diagonal):
+            add(i, i, PIVOT_TOLERANCE * value + PIVOT_FLOOR)
         owner = {at: i for i, at in self.kept.items()}
         slot = 0
         for members, reached in s.blocks:
@@ -671,7 +679,7 @@ class _Sweep:
             stays = None  # mask of the lanes where this row is eliminated here
             if row >= self.nl and self.first is not None:
                 stays = c.builder.not_(self.first)
-            pivot = c.larger(get(row, row), PIVOT_TOLERANCE * diagonal[row] + PIVOT_FLOOR)
+            pivot = c.larger(get(row, row), PIVOT_FLOOR)
             usable = c.both(c.both(c.above(diagonal[row], 1e-40), self.active), stays)
             alone = c.where(usable, 1.0 / c.vec(pivot), 0.0)
             if len(members) == 1:
@@ -684,7 +692,7 @@ class _Sweep:
                 state = members[1]
                 moves = self.barriers[owner[state]].moves
                 p, q, a = c.vec(get(row, row)), -1.0 * c.vec(get(state, state)), get(row, state)
-                p = c.larger(p, 0.0)
+                p = c.larger(p, PIVOT_FLOOR)
                 scale = 1.0 / c.vec(p * q + a * a)
                 both = c.both(moves, stays)
                 # in a segment's first step the row stays and the state goes alone
