@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,15 @@ class HighsSolver:
             set_option(highs, "solver", "simplex")
             set_option(highs, "presolve", "off")
             highs.run()
-        return read_solution(highs, program, algorithm, keep_basis=options.keep_basis)
+        notes: tuple[str, ...] = ()
+        if highs.getModelStatus() == highspy.HighsModelStatus.kSolveError:
+            # seen in 1.15.1: the reduced program is solved, but the way back to the whole one ends in an error
+            highs.clearSolver()
+            set_option(highs, "presolve", "off")
+            highs.run()
+            notes = ("HiGHS failed after its presolve and solved the program without it",)
+        solution = read_solution(highs, program, algorithm, keep_basis=options.keep_basis)
+        return replace(solution, notes=(*solution.notes, *notes))
 
 
 def set_option(highs: Any, name: str, value: object) -> None:
