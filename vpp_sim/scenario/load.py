@@ -56,16 +56,48 @@ def load_scenario(
     Raises:
         InputError: every fault found, with file and line.
     """
-    path = Path(path)
-    layer = _with_bases(path, ())
-    chosen, unknown = with_overrides(layer, overrides)
-    chosen, wrong = with_settings(chosen, settings)
-    faults = [*override_faults(layer), *unknown, *wrong]
-    scenario = _Loading(chosen, path.parent, path, faults, check_files).scenario()
-    faults += _faults_of_unused_overrides(layer, path.parent, overrides, faults)
-    if scenario is None or faults:
-        raise InputError(dict.fromkeys(faults))
-    return scenario
+    return read_scenario_file(path).scenario(overrides=overrides, settings=settings, check_files=check_files)
+
+
+@dataclass(frozen=True)
+class ScenarioFile:
+    """A scenario file read once, with those it extends, for many scenarios that differ in overrides and settings."""
+
+    path: Path
+    layer: Layer
+
+    def scenario(
+        self,
+        *,
+        overrides: Sequence[str] = (),
+        settings: Sequence[str] = (),
+        check_files: bool = True,
+        check_unused: bool = True,
+    ) -> Scenario:
+        """What `load_scenario` gives; without `check_unused`, faults inside overrides that are not asked for pass.
+
+        Raises:
+            InputError: every fault found, with file and line.
+        """
+        folder = self.path.parent
+        chosen, unknown = with_overrides(self.layer, overrides)
+        chosen, wrong = with_settings(chosen, settings)
+        faults = [*override_faults(self.layer), *unknown, *wrong]
+        scenario = _Loading(chosen, folder, self.path, faults, check_files).scenario()
+        if check_unused:
+            faults += _faults_of_unused_overrides(self.layer, folder, overrides, faults)
+        if scenario is None or faults:
+            raise InputError(dict.fromkeys(faults))
+        return scenario
+
+
+def read_scenario_file(path: str | Path) -> ScenarioFile:
+    """A scenario file and the files it extends, as text that has not been checked yet.
+
+    Raises:
+        InputError: a file that cannot be read, or that extends itself.
+    """
+    return ScenarioFile(Path(path), _with_bases(Path(path), ()))
 
 
 def scenario_from_mapping(
@@ -202,6 +234,7 @@ class _Loading:
             economics=frame.economics,
             base_dir=self.base_dir,
             source=self.source,
+            targets=frame.targets,
             layer=self.layer,
         )
 

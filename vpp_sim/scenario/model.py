@@ -19,6 +19,7 @@ from vpp_sim.components.base import Component, Context, Inputs
 from vpp_sim.errors import Fault, InputError, nearest
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.scenario.layers import Layer, parsed_path, with_references
+from vpp_sim.scenario.targets import Target
 from vpp_sim.time_grid import STEP_MINUTES, TimeGrid
 from vpp_sim.units import HOURS_PER_DAY, MINUTES_PER_HOUR
 from vpp_sim.weather import Site, Weather, WeatherSource, read_weather, source_files
@@ -124,6 +125,7 @@ class Frame(StrictModel):
     weather: WeatherSource = quantity("where sun and temperature come from")
     tariff: str | dict[str, Any] = quantity("a tariff's name, a file, or a tariff written out")
     components: dict[str, Any] = quantity("the components of the site by name")
+    targets: dict[str, Target] = quantity("what the site is to reach over the horizon, by name", default_factory=dict)
     dispatch: DispatchOptions = quantity("how the best operation is found", default_factory=DispatchOptions)
     economics: Economics = quantity("money over years", default_factory=Economics)
     extends: str | None = quantity("a scenario file that this one changes", default=None)
@@ -137,6 +139,16 @@ class Frame(StrictModel):
         if not re.fullmatch(r"[A-Z]{3}", word):
             raise ValueError(f"must be three capital letters such as CNY, got {word!r}")
         return word
+
+    @field_validator("targets")
+    @classmethod
+    def _plain_names(cls, targets: dict[str, Target]) -> dict[str, Target]:
+        wrong = [name for name in targets if not re.fullmatch(r"[a-z][a-z0-9_]*", name)]
+        if wrong:
+            raise ValueError(
+                f"a target's name must be lower-case letters, digits and _, beginning with a letter, got {wrong[0]!r}"
+            )
+        return targets
 
 
 class _Lazy:
@@ -165,6 +177,7 @@ class Scenario:
     economics: Economics
     base_dir: Path
     source: Path | None = None
+    targets: dict[str, Target] = field(default_factory=dict)
     #: The text this was read from, for faults that show only when files are read.
     layer: Layer = field(default_factory=lambda: Layer({}), repr=False)
     _lazy: _Lazy = field(default_factory=_Lazy, repr=False)
@@ -257,6 +270,7 @@ class Scenario:
             "weather": self.weather,
             "tariff": self.tariff,
             "components": self.components,
+            "targets": self.targets,
             "dispatch": self.dispatch,
             "economics": self.economics,
         }
@@ -268,6 +282,16 @@ class Scenario:
         """SHA-256 of `to_mapping`; the same for equal scenarios."""
         text = json.dumps(self.to_mapping(), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def with_targets(self, targets: Mapping[str, Target]) -> Scenario:
+        """The same site with these targets and no others."""
+        return replace(self, targets=dict(targets))
+
+    def with_weather(self, weather: Weather) -> Scenario:
+        """The same scenario with its weather read already, e.g. by another one of the same place, time and source."""
+        lazy = _Lazy()
+        lazy.grid, lazy.weather = self.grid, weather
+        return replace(self, _lazy=lazy)
 
     def replace_components(self, components: Mapping[str, Component]) -> Scenario:
         """The same site with these components; the weather is not read again."""
