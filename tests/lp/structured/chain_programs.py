@@ -78,7 +78,9 @@ def chain_program(hours: int, per_hour: int, on: dict[str, bool], rng: np.random
         bus.append((made, 1.0))
         if on["export_share"]:
             terms = [(give, dt)] + ([(free, -0.2 * float(clear.sum()) * dt)] if on["sizes"] else [])
-            build.constrain_total("export.share", terms, upper=0.0 if on["sizes"] else 0.2 * kilowatts * clear.sum() * dt)
+            build.constrain_total(
+                "export.share", terms, upper=0.0 if on["sizes"] else 0.2 * kilowatts * clear.sum() * dt
+            )
     if on["battery"]:
         energy = 0.0 if on["zero_capacity"] else size * rng.uniform(100, 4000)
         loss = 1.0 - 1e-5 * dt
@@ -99,7 +101,13 @@ def chain_program(hours: int, per_hour: int, on: dict[str, bool], rng: np.random
             state = build.variables("battery.state", lower=0.1 * energy, upper=0.9 * energy)
             if on["no_simultaneous"]:
                 build.constrain("battery.both", [(charge, 1.0), (discharge, 1.0)], upper=energy / 2)
-        flow = [(state, 1.0), (state.previous, -loss), (start, -first * loss), (charge, -dt * eta), (discharge, dt / eta)]
+        flow = [
+            (state, 1.0),
+            (state.previous, -loss),
+            (start, -first * loss),
+            (charge, -dt * eta),
+            (discharge, dt / eta),
+        ]
         build.constrain("battery.dynamics", flow, equals=0.0)
         if on["cyclic"]:
             build.constrain_total("battery.cycle", [(state, last), (start, -1.0)], equals=0.0)
@@ -110,7 +118,9 @@ def chain_program(hours: int, per_hour: int, on: dict[str, bool], rng: np.random
                 pass
         bus += [(discharge, 1.0), (charge, -1.0)]
         if on["ramp"]:
-            build.constrain("battery.ramp", [(charge, 1.0), (charge.previous, -1.0)], lower=-size * 500, upper=size * 500)
+            build.constrain(
+                "battery.ramp", [(charge, 1.0), (charge.previous, -1.0)], lower=-size * 500, upper=size * 500
+            )
     if on["vehicles"]:
         power = _backlog(build, bus, "vehicles", 6, size * 200, steps, per_hour, dt, rng, two_way=on["vehicle_to_grid"])
         if on["redundant"]:
@@ -151,7 +161,9 @@ def _backlog(build, bus, name, delay, mean, steps, per_hour, dt, rng, *, two_way
     due = np.concatenate([np.zeros(wait), arrived[:-wait]])
     due[-1] = arrived[-1]
     # strong enough for the last step, where everything left is due at once
-    power = build.variables(f"{name}.power", upper=mean * 4 + (arrived[-1] - due[-2] if steps > 1 else arrived[-1]) / dt)
+    power = build.variables(
+        f"{name}.power", upper=mean * 4 + (arrived[-1] - due[-2] if steps > 1 else arrived[-1]) / dt
+    )
     backlog = build.variables(f"{name}.backlog", upper=np.maximum(arrived - due, 0.0))
     terms = [(backlog, 1.0), (backlog.previous, -1.0), (power, dt)]
     if two_way:

@@ -5,6 +5,7 @@ from vpp_sim.lp.solvers.structured.solver import (
     attempt_for_auto,
     declined,
     solve_together,
+    try_structured,
 )
 
-__all__ = ["StructuredSolver", "attempt_for_auto", "declined", "solve_together"]
+__all__ = ["StructuredSolver", "attempt_for_auto", "declined", "solve_together", "try_structured"]

@@ -159,8 +159,18 @@ class Form:
 
     def key(self) -> str:
         """Text that differs where the code differs."""
-        return repr((self.columns, self.rows, self.bound_rows, self.num_totals, self.num_perm, self.num_live,
-                     self.segmented, self.order))
+        return repr(
+            (
+                self.columns,
+                self.rows,
+                self.bound_rows,
+                self.num_totals,
+                self.num_perm,
+                self.num_live,
+                self.segmented,
+                self.order,
+            )
+        )
 
 
 # --- structure of a program, without its numbers --------------------------------------------------------------------
@@ -314,6 +324,14 @@ def single_coefficient(program: LinearProgram, single: Single) -> float:
         values = total_of(gathered(total, 0)[single.block])
         return float(np.broadcast_to(np.asarray(values), program.num_steps)[single.step])
     return float(sum(np.asarray(term.coefficient).reshape(-1)[0] for term in total.global_terms))
+
+
+def single_bounds(program: LinearProgram, single: Single) -> tuple[float, float]:
+    """Lower and upper bound that a total row with one entry puts on its variable."""
+    a = single_coefficient(program, single)
+    row = program.total_rows[single.total].row
+    one, two = float(program.row_lower[row] / a), float(program.row_upper[row] / a)
+    return (one, two) if a > 0.0 else (two, one)
 
 
 def read_structure(programs: list[LinearProgram]) -> Structure:

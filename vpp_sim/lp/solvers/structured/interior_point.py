@@ -20,7 +20,7 @@ from vpp_sim.lp.solvers.structured.numbers import FIXED_WIDTH, Numbers, aligned
 from vpp_sim.lp.solvers.structured.vector_code import LANES
 
 MAX_ITERATIONS = 120
-STALL_LIMIT = 12
+STALL_LIMIT = 15
 STEP_FACTOR = 0.9995
 PROJECTIONS = 6  # attempts to restore the rows of a point that is optimal otherwise
 BoolArray = np.ndarray
@@ -115,7 +115,9 @@ class Barriers:
 class Interior:
     """State and loop for the chains of one `Numbers`; `groups` restricts a batch to some of its lanes' groups."""
 
-    def __init__(self, numbers: Numbers, library: object, groups: slice, pool: ThreadPoolExecutor | None = None) -> None:
+    def __init__(
+        self, numbers: Numbers, library: object, groups: slice, pool: ThreadPoolExecutor | None = None
+    ) -> None:
         self.numbers = numbers
         self.form = form = numbers.form
         self.slots = slots = k.Slots(form)
@@ -244,7 +246,9 @@ class Interior:
         self.index = index
         i, j = np.triu_indices(size)
         m = self.unknowns + 1
-        self.chain_of_lane = np.zeros(self.groups * LANES, dtype=np.int64) if self.segmented else np.arange(self.groups * LANES)
+        self.chain_of_lane = (
+            np.zeros(self.groups * LANES, dtype=np.int64) if self.segmented else np.arange(self.groups * LANES)
+        )
         offset = self.chain_of_lane * (m * m)
         upper = offset[:, None] + index[:, i] * m + index[:, j]
         lower = offset[:, None] + index[:, j] * m + index[:, i]
@@ -376,6 +380,8 @@ class Interior:
 
     def _border_matrix(self) -> None:
         slots, form = self.slots, self.form
+        if self.unknowns == 0:
+            return
         m = self.unknowns + 1
         count = self.chains.size
         triangle = self.out[:, slots.out_border : slots.out_rhs, :].transpose(0, 2, 1).reshape(self.groups * LANES, -1)
@@ -507,7 +513,7 @@ class Interior:
         done = ~self.real
         converged = np.zeros(count, dtype=bool)
         iterations = np.zeros(count, dtype=np.int64)
-        best = np.full(count, np.inf)
+        best = best_mu = best_row = np.full(count, np.inf)
         since_best = np.zeros(count, dtype=np.int64)
         primal = np.zeros(count)
         dual = np.zeros(count)
@@ -515,6 +521,7 @@ class Interior:
         row_residual = np.full(count, np.inf)
         column_residual = np.full(count, np.inf)
         self.broken = np.zeros(count, dtype=bool)
+        self.history: list[tuple[FloatArray, ...]] = []  # per iteration: gap, residuals, mu, last step lengths
         self.edge.dzl = np.zeros_like(edge.p)
         self.edge.dzu = np.zeros_like(edge.p)
         pulls = np.ones(count)  # 0 where the next direction only restores the rows
@@ -529,7 +536,9 @@ class Interior:
                 if self.segmented:
                     self._exchange(float(primal[0]), float(dual[0]))
                 edge.move(primal, dual)
-                self.total_dual = np.where(dual > 0.0, self.total_dual + dual * getattr(self, "total_step", 0.0), self.total_dual)
+                self.total_dual = np.where(
+                    dual > 0.0, self.total_dual + dual * getattr(self, "total_step", 0.0), self.total_dual
+                )
                 edge.refresh()
                 for d in range(form.num_totals):
                     self._write(slots.total_dual + d, self.total_dual[d])
@@ -542,9 +551,11 @@ class Interior:
                 self._sweep("predict_forward")
                 # where are we
                 totals_dual = (self.total_coefficients * self.total_dual[:, None, :]).sum(axis=0)
-                activity = np.stack([self._sum(self._lanes(slots.out_activity + d)) for d in range(form.num_totals)]) if (
-                    form.num_totals
-                ) else np.zeros((0, count))
+                activity = (
+                    np.stack([self._sum(self._lanes(slots.out_activity + d)) for d in range(form.num_totals)])
+                    if (form.num_totals)
+                    else np.zeros((0, count))
+                )
                 total_left = numbers.total_rhs[:, chains] - activity - (self.total_coefficients * edge.p).sum(axis=1)
                 edge_left = edge.cost - totals_dual - self._edge_activity() - edge.zl + edge.zu
                 row_residual = self._largest(self._lanes(0))
@@ -556,17 +567,22 @@ class Interior:
                 column_residual = np.maximum(column_residual, edge_error.max(axis=0, initial=0.0))
                 products = self._sum(self._lanes(2)) + edge.products()
                 primal_objective = self._sum(self._lanes(3)) + (edge.cost * edge.p).sum(axis=0)
-                dual_objective = self._sum(self._lanes(4)) + (numbers.total_rhs[:, chains] * self.total_dual).sum(axis=0)
-                dual_objective = dual_objective - np.where(edge.high, edge.zu * np.where(edge.high, edge.width, 0.0), 0.0).sum(axis=0)
+                dual_objective = self._sum(self._lanes(4)) + (numbers.total_rhs[:, chains] * self.total_dual).sum(
+                    axis=0
+                )
+                dual_objective = dual_objective - np.where(
+                    edge.high, edge.zu * np.where(edge.high, edge.width, 0.0), 0.0
+                ).sum(axis=0)
                 mu = products / pairs
                 whole = np.abs(constant + unit * primal_objective)
                 gap = unit * np.abs(primal_objective - dual_objective) / (1.0 + whole)
+                self.history.append((gap, row_residual, column_residual, mu, primal, dual))
                 good = (gap <= tolerance) & (row_residual <= tolerance) & (column_residual <= tolerance)
                 good &= unit * products / (1.0 + whole) <= 4.0 * tolerance
                 converged |= good & ~done
                 merit = np.maximum(np.maximum(gap, row_residual), column_residual)
-                better = merit < 0.9 * best
-                best = np.where(better, merit, best)
+                better = (merit < 0.9 * best) | (mu < 0.9 * best_mu) | (row_residual < 0.9 * best_row)
+                best, best_mu, best_row = np.fmin(merit, best), np.fmin(mu, best_mu), np.fmin(row_residual, best_row)
                 since_best = np.where(better, 0, since_best + moved)
                 failed = ~np.isfinite(merit) | (since_best > STALL_LIMIT) | self.broken
                 iterations = np.where(done, iterations, iteration)

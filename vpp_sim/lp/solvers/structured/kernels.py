@@ -16,15 +16,28 @@ from functools import cached_property
 from typing import Any
 
 from vpp_sim.lp.solvers.structured.form import Box, Form, GlobalKind, Item
-from vpp_sim.lp.solvers.structured.vector_code import LANES, Code, Expr, Library, Variable, Vec, compile_module, is_cached
+from vpp_sim.lp.solvers.structured.vector_code import (
+    LANES,
+    Code,
+    Expr,
+    Library,
+    Variable,
+    Vec,
+    compile_module,
+    is_cached,
+)
 
 NAMES = ["predict_forward", "predict_backward", "correct_forward", "correct_backward"]
 # positions in the array of parameters
-STATE, STEP, FACTOR, FULL, SHARED, LANE, VALUES, EVENTS, EVENT_OF_STEP, OUT, NUM_STEPS, FIRST, END, RECORDS, STRIDE = range(15)
+STATE, STEP, FACTOR, FULL, SHARED, LANE, VALUES, EVENTS, EVENT_OF_STEP, OUT, NUM_STEPS, FIRST, END, RECORDS, STRIDE = (
+    range(15)
+)
 # slots of the per-lane values
 PRIMAL_STEP, DUAL_STEP, TARGET, PULL, UNIT, LENGTH, HEAD = range(7)
 # slots of a live global in an event record; the eliminated column follows
-LIVE_VALUE, LIVE_BARRIER, LIVE_ADD, LIVE_RETIRES, LIVE_ACTIVITY, LIVE_DIRECTION, LIVE_RHS, LIVE_PIVOT, LIVE_COLUMN = range(9)
+LIVE_VALUE, LIVE_BARRIER, LIVE_ADD, LIVE_RETIRES, LIVE_ACTIVITY, LIVE_DIRECTION, LIVE_RHS, LIVE_PIVOT, LIVE_COLUMN = (
+    range(9)
+)
 REGULARISATION = 1e-9
 PIVOT_TOLERANCE = 1e-14
 PIVOT_FLOOR = 1e-14
@@ -491,7 +504,9 @@ class _Sweep:
             self.border_rhs = [c.variable(zero) for _ in range(self.nb)]
         else:
             self.next_direction = [c.variable(self.value(s.next_step + k)) for k in range(self.ns)]
-            self.live_direction = [c.variable(self.value(s.border_step + s.first_live + k)) for k in range(form.num_live)]
+            self.live_direction = [
+                c.variable(self.value(s.border_step + s.first_live + k)) for k in range(form.num_live)
+            ]
             self.ratio_primal, self.ratio_dual = c.variable(), c.variable()
             self.products = [c.variable() for _ in range(3)]
 
@@ -527,7 +542,9 @@ class _Sweep:
             self.border_rhs[k].set(rhs[self.border + k])
         for k in range(self.ns):
             after = rhs[self.next + k]
-            self.carry_rhs[k].set(after if self.active is None else c.where(self.active, after, self.carry_rhs[k].get()))
+            self.carry_rhs[k].set(
+                after if self.active is None else c.where(self.active, after, self.carry_rhs[k].get())
+            )
 
     def residuals(self, rhs: list[Expr]) -> list[Expr]:
         """Primal residuals into the right-hand side; the columns' pulls - (c - A'y) + sum(a h_slack r_bound)."""
@@ -541,9 +558,19 @@ class _Sweep:
             if barrier.low is False and barrier.high is False:
                 r_bound.append(0.0)
                 continue
-            bounded = barrier.low if barrier.high is False else (
-                barrier.high if barrier.low is False else (
-                    None if barrier.low is None or barrier.high is None else c.builder.or_(barrier.low, barrier.high)))
+            bounded = (
+                barrier.low
+                if barrier.high is False
+                else (
+                    barrier.high
+                    if barrier.low is False
+                    else (
+                        None
+                        if barrier.low is None or barrier.high is None
+                        else c.builder.or_(barrier.low, barrier.high)
+                    )
+                )
+            )
             residual = c.where(bounded, self.residual_of_bound_row(v), 0.0)
             r_bound.append(residual)
             size = c.absolute(self.number(row.rhs)) + self.value(UNIT)

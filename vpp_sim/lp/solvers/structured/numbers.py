@@ -24,7 +24,7 @@ from vpp_sim.lp.solvers.structured.form import (
     Structure,
     total_of,
     gathered,
-    single_coefficient,
+    single_bounds,
 )
 from vpp_sim.lp.solvers.structured.vector_code import LANES
 
@@ -112,7 +112,11 @@ class Fields:
             before = self.known[number]
             if before != kind and before != f"const {first}":
                 pair = {before.split()[0], kind}
-                kind = "full" if "full" in pair or pair == {"lane", "shared"} else ("shared" if "shared" in pair else "lane")
+                kind = (
+                    "full"
+                    if "full" in pair or pair == {"lane", "shared"}
+                    else ("shared" if "shared" in pair else "lane")
+                )
         self.kinds.append(f"const {first}" if kind == "const" else kind)
         if kind == "const":
             return Item("const", value=float(first))  # type: ignore[arg-type]
@@ -265,10 +269,7 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
     edges_low, edges_high = [p.lower[base:].copy() for p in programs], [p.upper[base:].copy() for p in programs]
     for single in structure.singles:
         for q, program in enumerate(programs):
-            a = single_coefficient(program, single)
-            row = program.total_rows[single.total].row
-            one, two = program.row_lower[row] / a, program.row_upper[row] / a
-            low_bound, high_bound = (one, two) if a > 0.0 else (two, one)
+            low_bound, high_bound = single_bounds(program, single)
             if single.block >= 0:
                 low_values, high_values = lowers[single.block][q].copy(), uppers[single.block][q].copy()
                 lowers[single.block][q], uppers[single.block][q] = low_values, high_values
@@ -417,7 +418,10 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
     costs = np.array(
         [
             max(
-                max(float(np.abs(_slice(p.cost, b.start, n)).max()) * column_scale[i] for i, b in enumerate(p.step_blocks)),
+                max(
+                    float(np.abs(_slice(p.cost, b.start, n)).max()) * column_scale[i]
+                    for i, b in enumerate(p.step_blocks)
+                ),
                 float(np.abs(p.cost[at]).max(initial=0.0)) if len(used) <= 0 else 0.0,
             )
             for p in programs
@@ -572,7 +576,8 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
         total_scale[d] = scale = 1.0 / power_of_two(largest)
         for i in blocks:
             values = [
-                np.asarray(total_of(gathered(p.total_rows[number], 0).get(i, [0.0]))) * (scale * column_scale[i] * spans[i].sign)
+                np.asarray(total_of(gathered(p.total_rows[number], 0).get(i, [0.0])))
+                * (scale * column_scale[i] * spans[i].sign)
                 for p in programs
             ]
             columns[i].totals.append((d, fields.item(values)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vpp_sim.lp.program import FloatArray, LinearProgram
-from vpp_sim.lp.solvers.structured.form import Box, Single, gathered, single_coefficient, total_of
+from vpp_sim.lp.solvers.structured.form import Box, Single, gathered, single_bounds, single_coefficient, total_of
 from vpp_sim.lp.solvers.structured.interior_point import Interior
 
 SNAP = 1e-9  # in the program's units: nearer to its bound, with the larger dual, a point is put on it
@@ -88,14 +88,17 @@ class Points:
         dual = np.where(np.isneginf(program.row_lower), np.minimum(dual, 0.0), dual)
         dual = np.where(np.isposinf(program.row_upper), np.maximum(dual, 0.0), dual)
         if numbers.folded[q]:
-            restore_folded(program, numbers.folded[q], dual)
+            restore_folded(program, numbers.folded[q], numbers.structure.singles, dual)
         for single in numbers.structure.singles:
             restore_single(program, single, dual)
         return primal, dual
 
 
 def restore_folded(
-    program: LinearProgram, folded: dict[int, tuple[FloatArray, FloatArray]], dual: FloatArray
+    program: LinearProgram,
+    folded: dict[int, tuple[FloatArray, FloatArray]],
+    singles: list[Single],
+    dual: FloatArray,
 ) -> None:
     """Hand a reduced cost that leans on a folded row's bound to that row: y = z / a."""
     n = program.num_steps
@@ -109,6 +112,10 @@ def restore_folded(
         for number in numbers:
             row_low, row_high = folded[number]
             low, high = np.maximum(low, row_low), np.minimum(high, row_high)
+        for single in singles:  # a total row may bind tighter than a folded one
+            if single.block == column:
+                one, two = single_bounds(program, single)
+                low[single.step], high[single.step] = max(low[single.step], one), min(high[single.step], two)
         left = np.ones(n, dtype=bool)
         own_low, own_high = program.lower[start : start + n], program.upper[start : start + n]
         for number in numbers:
@@ -132,12 +139,9 @@ def restore_single(program: LinearProgram, single: Single, dual: FloatArray) -> 
     matrix = program.matrix
     entries = slice(matrix.indptr[column], matrix.indptr[column + 1])
     reduced = float(program.cost[column] - matrix.data[entries] @ dual[matrix.indices[entries]])
-    a = single_coefficient(program, single)
-    row = program.total_rows[single.total].row
-    one, two = program.row_lower[row] / a, program.row_upper[row] / a
-    low, high = (one, two) if a > 0.0 else (two, one)
+    low, high = single_bounds(program, single)
     if (reduced > 0.0 and low > program.lower[column]) or (reduced < 0.0 and high < program.upper[column]):
-        dual[row] = reduced / a
+        dual[program.total_rows[single.total].row] = reduced / single_coefficient(program, single)
 
 
 def reduced_cost(program: LinearProgram, column: int, dual: FloatArray) -> FloatArray:

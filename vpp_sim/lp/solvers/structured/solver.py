@@ -279,9 +279,7 @@ def solve_together(programs: Iterable[LinearProgram], options: SolveOptions, *, 
     return [found[number] for number in sorted(found)]
 
 
-def _second_opinion(
-    program: LinearProgram, attempt: Attempt, options: SolveOptions, *, fall_back: bool
-) -> Solution:
+def _second_opinion(program: LinearProgram, attempt: Attempt, options: SolveOptions, *, fall_back: bool) -> Solution:
     """HiGHS' solution of a program that was not solved here; without `fall_back` only its verdict counts."""
     from vpp_sim.lp.solvers.highs import HighsSolver
 

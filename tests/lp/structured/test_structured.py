@@ -1,0 +1,193 @@
+"""The structured solver against HiGHS, against hand arithmetic, and against itself in other company."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vpp_sim.lp import LinearProgram, ProgramBuilder, SolveOptions, SolveStatus, certify, solve, solve_batch
+from vpp_sim.lp.solvers.structured import declined, try_structured
+from vpp_sim.lp.solvers.structured import solver as structured_solver
+
+
+SHAPES, EACH = 44, 12  # 528 programs; one compilation (about 0.4 s) per shape
+
+
+@pytest.mark.parametrize("shape", range(SHAPES))
+def test_random_batches_agree_with_highs(shape, random_program):
+    """Objective within 1e-6, certificate at 1e-8, same status: a wrong elimination or bound would show in one of them."""
+    programs = [random_program(shape, numbers_seed=977 * shape + k, max_steps=192) for k in range(EACH)]
+    attempts = try_structured(programs, SolveOptions())
+    for program, attempt in zip(programs, attempts, strict=True):
+        reference = solve(program, "highs")
+        if not reference.is_optimal:
+            assert not attempt.solution.is_optimal
+            continue
+        assert attempt.solution.is_optimal, attempt.reason
+        assert attempt.solution.objective == pytest.approx(reference.objective, rel=1e-6, abs=1e-6)
+        certificate = certify(program, attempt.solution.primal, attempt.solution.row_dual)
+        assert certificate.proves_optimality
+        assert certificate.passed(1e-8)
+
+
+@pytest.mark.parametrize("shape", [3, 17, 29, 55, 61, 72])
+def test_a_cut_chain_is_the_same_program(shape, monkeypatch, random_program):
+    """One program in eight segments and uncut in one lane: the same optimum, so the joints lose nothing."""
+    program = random_program(shape, max_steps=400)
+    cut = try_structured([program], SolveOptions())[0].solution
+    monkeypatch.setattr(structured_solver, "SHORTEST_CUT", 10**9)
+    whole = try_structured([program], SolveOptions())[0].solution
+    assert cut.is_optimal
+    assert whole.is_optimal
+    assert cut.objective == pytest.approx(whole.objective, rel=2e-8)
+
+
+def test_a_result_does_not_depend_on_its_batch(random_program):
+    """Alone, among its like, and beside one that has no solution: the same objective to the tolerance."""
+    programs = [random_program(5, numbers_seed=k, max_steps=96) for k in range(10)]
+    broken = programs[3].with_numbers(row_lower=programs[3].row_lower + 1e9, row_upper=programs[3].row_upper + 1e9)
+    batch = solve_batch([*programs[:3], broken, *programs[4:]], "structured")
+    assert batch[3].status in (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED)
+    for k in (0, 2, 4, 9):
+        alone = solve(programs[k], "structured")
+        assert batch[k].objective == pytest.approx(alone.objective, rel=3e-8)
+
+
+def test_mixed_structures_keep_their_order(random_program):
+    """A batch of two structures, interleaved, comes back in the order it was given, also from a generator."""
+    programs = [random_program(2 + (k % 2), numbers_seed=k, max_steps=48) for k in range(6)]
+    together = solve_batch(iter(programs))
+    for program, solution in zip(programs, together, strict=True):
+        assert solution.objective == pytest.approx(solve(program, "highs").objective, rel=1e-6)
+        assert solution.certificate.passed(1e-6)
+
+
+def _store(steps: int = 48, **options: float) -> LinearProgram:
+    build = ProgramBuilder(steps)
+    price = 1.0 + np.sin(np.arange(steps) / 4.0) + options.get("tilt", 0.01) * np.arange(steps)
+    load = 1.0 + 0.3 * np.cos(np.arange(steps) / 5.0)
+    take = build.variables("take", upper=options.get("limit", 3.0), cost=price)
+    give = build.variables("charge", upper=0.8)
+    get = build.variables("discharge", upper=0.8)
+    state = build.variables("state", upper=4.0)
+    build.constrain("dynamics", [(state, 1.0), (state.previous, -1.0), (give, -0.9), (get, 1 / 0.9)], equals=0.0)
+    build.constrain("bus", [(take, 1.0), (give, -1.0), (get, 1.0)], equals=load + options.get("more", 0.0))
+    early = np.where(np.arange(steps) < steps // 2, 1.0, 0.0)
+    build.constrain_total("quota", [(take, early)], upper=float(load @ early) + 2.0)
+    return build.freeze()
+
+
+def test_duals_are_prices():
+    """A row's dual lies between the slopes of the objective to both sides; where they agree, so does HiGHS."""
+    program = _store()
+    mine, other = solve(program, "structured"), solve(program, "highs")
+    step, unique = 1e-3, 0
+    for row in (*range(program.rows("bus").start, program.rows("bus").stop, 5), program.rows("quota").start):
+        slopes = []
+        for sign in (-1.0, 1.0):
+            low, high = program.row_lower.copy(), program.row_upper.copy()
+            low[row] += sign * step
+            high[row] += sign * step
+            moved = solve(program.with_numbers(row_lower=low, row_upper=high), "highs")
+            slopes.append(sign * (moved.objective - other.objective) / step)
+        assert slopes[0] - 1e-5 <= mine.row_dual[row] <= slopes[1] + 1e-5
+        if slopes[1] - slopes[0] < 1e-6:
+            unique += 1
+            assert mine.row_dual[row] == pytest.approx(other.row_dual[row], abs=1e-5)
+    assert unique >= 4
+
+
+def test_hand_computed_optimum():
+    """Two steps, one store: buy 3 at price 1, one of it through the store, and 1 at price 0.5: 3.5 in all."""
+    build = ProgramBuilder(2)
+    take = build.variables("take", upper=[10.0, 1.0], cost=[1.0, 0.5])
+    state = build.variables("state", upper=5.0)
+    build.constrain("balance", [(take, 1.0), (state, -1.0), (state.previous, 1.0)], equals=2.0)
+    solution = solve(build.freeze(), "structured")
+    assert solution.objective == pytest.approx(3.5, rel=1e-7)
+    assert solution.primal == pytest.approx([3.0, 1.0, 1.0, 0.0], abs=1e-5)
+
+
+def test_infeasible_and_unbounded_end_in_that_status():
+    """Never an optimum: the verdict is HiGHS'."""
+    infeasible = _store(more=10.0)
+    assert solve(infeasible, "structured").status in (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED)
+    assert solve(infeasible).status in (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED)
+    build = ProgramBuilder(4)
+    free = build.variables("free", cost=-1.0)
+    other = build.variables("other")
+    build.constrain("tie", [(free, 1.0), (other, -1.0)], equals=0.0)
+    unbounded = build.freeze()
+    for name in ("structured", "auto"):
+        assert solve(unbounded, name).status in (SolveStatus.UNBOUNDED, SolveStatus.INFEASIBLE_OR_UNBOUNDED)
+
+
+def test_what_it_declines_goes_to_highs_with_the_reason():
+    """An equation between globals at every step has no place in the chain; auto says why and solves it."""
+    build = ProgramBuilder(120)
+    flow = build.variables("flow", upper=2.0, cost=1.0)
+    level = build.global_variables("level", 2, upper=5.0)
+    build.constrain("tie", [(level.at(0), 1.0), (level.at(1), -1.0)], equals=0.0)
+    build.constrain("need", [(flow, 1.0), (level.at(0), 1.0)], lower=3.0)
+    program = build.freeze()
+    assert "between globals" in declined(program)
+    solution = solve(program)
+    assert solution.is_optimal
+    assert solution.solver == "highs"
+    assert any("between globals" in note for note in solution.notes)
+
+
+def test_auto_does_not_wait_for_a_compiler_on_a_small_program():
+    """96 steps take HiGHS some 20 ms; compiling kernels for them takes longer, so auto leaves it, and says so."""
+    fresh = _store(130, tilt=0.02)
+    solution = solve(fresh)
+    assert solution.solver == "highs"
+    assert any("kernels" in note for note in solution.notes)
+    assert solve(fresh, "structured").is_optimal  # compiles
+    assert solve(fresh).solver == "structured"  # and from now on auto takes it
+
+
+def test_bounds_that_rows_make():
+    """Rows with one variable, empty rows and total rows with one entry become bounds and get their duals back."""
+    build = ProgramBuilder(30)
+    x = build.variables("x", lower=-np.inf, cost=1.0)
+    y = build.variables("y", upper=4.0, cost=-0.5)
+    build.constrain("floor", [(x, 2.0)], lower=3.0)
+    build.constrain("ceiling", [(y, -1.0)], lower=-2.0)
+    build.constrain("nothing", [(y, 0.0)], upper=1.0)
+    build.constrain("link", [(x, 1.0), (y, 1.0), (y.previous, -1.0)], lower=0.0)
+    last = np.zeros(30)
+    last[-1] = 1.0
+    build.constrain_total("end", [(y, last)], equals=1.0)
+    program = build.freeze()
+    solution = solve(program, "structured")
+    assert solution.is_optimal
+    assert solution.certificate.passed(1e-8)
+    assert solution.objective == pytest.approx(solve(program, "highs").objective, rel=1e-7)
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_units_do_not_matter(factor, random_program):
+    """The same site in watts or gigawatts and in cents: the optimum scales, the certificate holds."""
+    program = random_program(11, max_steps=96)
+    scaled = program.with_numbers(
+        cost=program.cost * 100.0,
+        lower=program.lower * factor,
+        upper=program.upper * factor,
+        row_lower=program.row_lower * factor,
+        row_upper=program.row_upper * factor,
+    )
+    base, other = solve(program, "structured"), solve(scaled, "structured")
+    assert base.is_optimal
+    assert other.is_optimal
+    assert other.objective == pytest.approx(base.objective * 100.0 * factor, rel=1e-6, abs=1e-6)
+
+
+def test_tolerance_is_settable():
+    """A looser tolerance stops earlier; a tighter one still passes."""
+    program = _store(96)
+    loose = solve(program, "structured", SolveOptions(tolerance=1e-4))
+    tight = solve(program, "structured", SolveOptions(tolerance=1e-10))
+    assert loose.iterations < tight.iterations
+    assert tight.is_optimal
+    assert tight.certificate.passed(1e-10)
