@@ -65,10 +65,14 @@ def _print(simulation: Simulation, folder: Path, form: str) -> None:
         return
     from rich.console import Console
 
-    from vpp_sim.report.tables import kpi_table
+    from vpp_sim.report.tables import kpi_table, shortfall_lines, target_table
 
     console = Console()
     console.print(kpi_table(simulation.summary, simulation.scenario.currency))
+    if simulation.summary.targets:
+        console.print(target_table(simulation.summary.targets, simulation.scenario.currency))
+        for line in shortfall_lines(simulation.summary.targets):
+            console.print(line, highlight=False, markup=False)
     solver = simulation.optimal.solver
     checks = simulation.summary.checks
     passed = sum(check.passed for check in checks)

@@ -224,6 +224,7 @@ class Bus:
         self._fixed_use_kw = np.zeros(grid.num_steps)
         self._roles: dict[str, list[Term]] = {}
         self._export_of_stored_energy_forbidden = False
+        self._fixed_available_kw = np.zeros(grid.num_steps)
 
     def inject(
         self, variable: StepVariable | GlobalVariable, sign: int, role: str | None, factor: FloatArray | float = 1.0
@@ -231,7 +232,32 @@ class Bus:
         """Enter `factor` (scalar or (num_steps,)) times a variable into the balance, positive into the bus."""
         self._balance.append((variable, sign * factor))
         if role is not None:
-            self._roles.setdefault(role, []).append((variable, factor))
+            self.declare(role, variable, factor)
+
+    def declare(self, role: str, variable: StepVariable | GlobalVariable, factor: FloatArray | float = 1.0) -> None:
+        """Say that `factor` times a variable has a role in limits that span components."""
+        self._roles.setdefault(role, []).append((variable, factor))
+
+    def offer_renewable(self, capacity: float | GlobalVariable, share: FloatArray) -> None:
+        """Say that renewable power of `share * capacity` is available, (num_steps,) kW per unit."""
+        if isinstance(capacity, GlobalVariable):
+            self.declare("available", capacity, share)
+        else:
+            self._fixed_available_kw = self._fixed_available_kw + share * capacity
+
+    def total(self, role: str) -> tuple[list[Term], float]:
+        """Everything of a role, summed over the horizon: terms for a total row (kW) and what is fixed of it."""
+        terms: list[Term] = []
+        for variable, factor in self._roles.get(role, []):
+            if isinstance(variable, GlobalVariable):
+                terms.append((variable, float(np.broadcast_to(factor, self.grid.num_steps).sum())))
+            else:
+                terms.append((variable, factor))
+        return terms, float(self._fixed_available_kw.sum()) if role == "available" else 0.0
+
+    def terms(self, role: str) -> list[Term]:
+        """Everything of a role in each step [kW]."""
+        return list(self._roles.get(role, []))
 
     def use(self, power_kw: FloatArray | float) -> None:
         """Enter a fixed use into the balance."""
@@ -319,12 +345,20 @@ class Block:
     ) -> None:
         """Enter a power into the bus balance, positive into the bus: `factor` kW (scalar or per step) per unit.
 
-        A global variable (a size) enters every step. Roles that other components' limits refer to: `renewable`,
-        `export`, `onsite_charge`.
+        A global variable (a size) enters every step. Roles that limits across components and targets refer to:
+        `renewable`, `other_supply`, `import`, `export`, `charge`, `discharge`; a use needs none.
         """
         self._bus.inject(variable, sign, role, factor)
 
     def use(self, power_kw: FloatArray | float) -> None:
+    def declare(self, role: str, variable: StepVariable | GlobalVariable, factor: FloatArray | float = 1.0) -> None:
+        """Say that `factor` times a variable has one more role: `onsite_charge`, `emissions_location` (kg/kWh), ..."""
+        self._bus.declare(role, variable, factor)
+
+    def offer_renewable(self, capacity: float | GlobalVariable, share: FloatArray) -> None:
+        """Say that renewable power of `share * capacity` is available, (num_steps,) kW per unit."""
+        self._bus.offer_renewable(capacity, share)
+
         """Enter a fixed use of power into the bus balance."""
         self._bus.use(power_kw)
 

@@ -115,8 +115,10 @@ class Battery(Component):
             block.constrain("dynamics_kwh", [*dynamics, (initial, -at_start * keep)], equals=0.0)
             block.constrain_total("closure_kwh", [(state, at_end), (initial, -1.0)], equals=0.0)
 
-        block.inject(discharge, +1)
-        block.inject(charge, -1, role="onsite_charge" if self.charge_from == "onsite" else None)
+        block.inject(discharge, +1, role="discharge")
+        block.inject(charge, -1, role="charge")
+        if self.charge_from == "onsite":
+            block.declare("onsite_charge", charge)
         if self.export == "forbidden":
             block.forbid_export_of_stored_energy()
 

@@ -71,6 +71,7 @@ class Outage(StrictModel):
 
     start: dt.datetime = quantity("first moment without grid, local time")
     end: dt.datetime = quantity("first moment with grid again, local time")
+EMISSION_FACTORS = tuple(name for name, _, kind, _ in FACTORS if kind == "emission_factor")
     what: Literal["both", "import", "export"] = quantity("what is interrupted", default="both")
 
     @model_validator(mode="after")
@@ -184,7 +185,7 @@ class Grid(Component):
             upper=self.export_limit_kw * series["export_available"],
             cost_per_kwh=-series["export_price_per_kwh"],
         )
-        block.inject(bought, +1)
+        block.inject(bought, +1, role="import")
         block.inject(sold, -1, role="export")
         add_demand_charge(block, tariff, bought)
         add_tiers(block, tariff, bought)
@@ -200,6 +201,8 @@ class Grid(Component):
         return Flows(
             import_kw=values["import_kw"],
             export_kw=values["export_kw"],
+        for name in EMISSION_FACTORS:
+            block.declare(f"emissions_{name}", bought, series[f"emission_{name}_kg_per_kwh"])
             import_factors={name: values[field] for name, field, *_ in FACTORS},
             price_series={name: values[field] for name, field in named.items() if field in values.series},
         )

@@ -148,8 +148,9 @@ class Pv(Component):
     def add_to(self, block: Block) -> None:
         """Generation within the yield."""
         capacity = block.capacity("capacity_kw", self.capacity_kw)
-        generation = block.bounded("generation_kw", capacity, block.inputs.series["yield_kw_per_kwp"])
-        block.inject(generation, +1, role="renewable")
+        yields = block.inputs.series["yield_kw_per_kwp"]
+        block.inject(block.bounded("generation_kw", capacity, yields), +1, role="renewable")
+        block.offer_renewable(capacity, yields)
 
     def uncontrolled(self) -> Self:
         """The same: it generates what the balance takes."""

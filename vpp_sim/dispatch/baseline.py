@@ -8,10 +8,10 @@ from vpp_sim.scenario import Scenario
 
 
 def baseline_scenario(scenario: Scenario, sizes: Mapping[str, float]) -> Scenario:
-    """The scenario with every component `uncontrolled()`; free sizes are fixed at `sizes` (`component.field`) first."""
+    """The scenario with every component `uncontrolled()`, at `sizes` (`component.field`) where free; no targets."""
     idle = {}
     for name, component in scenario.components.items():
         prefix = f"{name}."
         own = {key[len(prefix) :]: size for key, size in sizes.items() if key.startswith(prefix)}
         idle[name] = component.fixed_at(own).uncontrolled()
-    return scenario.replace_components(idle)
+    return scenario.replace_components(idle).with_targets({})

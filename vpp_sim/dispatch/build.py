@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vpp_sim.components.base import Block, Bus, FloatArray, Inputs
+from vpp_sim.dispatch.targets import add_targets, shortfall_name
 from vpp_sim.lp import LinearProgram, ProgramBuilder
 from vpp_sim.scenario import Scenario
 
@@ -27,6 +28,7 @@ def build_program(scenario: Scenario, inputs: Mapping[str, Inputs], *, elastic: 
         component.add_to(Block(name, bus, context, inputs[name]))
     if not elastic:
         bus.close()
+        add_targets(bus, scenario.targets)
         return builder.freeze()
     block = Block("bus", bus, context, Inputs())
     block.inject(block.variables("shortfall_kw"), +1)
@@ -36,6 +38,22 @@ def build_program(scenario: Scenario, inputs: Mapping[str, Inputs], *, elastic: 
     cost = np.zeros(program.num_columns)
     for name in ("bus.shortfall_kw", "bus.surplus_kw"):
         cost[program.columns(name)] = scenario.grid.step_hours
+    return program.with_numbers(cost=cost)
+
+
+def build_target_search(scenario: Scenario, inputs: Mapping[str, Inputs]) -> LinearProgram:
+    """The program in which every target may be missed at a price of 1 per unit and nothing else costs anything."""
+    builder = ProgramBuilder(scenario.grid.num_steps)
+    bus = Bus(builder, scenario.grid, scenario.economics.discount_rate)
+    context = scenario.context()
+    for name, component in scenario.components.items():
+        component.add_to(Block(name, bus, context, inputs[name]))
+    bus.close()
+    add_targets(bus, scenario.targets, all_at_price=1.0)
+    program = builder.freeze()
+    cost = np.zeros(program.num_columns)
+    for name in scenario.targets:
+        cost[program.columns(shortfall_name(name))] = 1.0
     return program.with_numbers(cost=cost)
 
 

@@ -41,7 +41,8 @@ class Dispatch:
 
     `series` are arrays (num_steps,) by `component.quantity_unit`: inputs, variables and derived series alike;
     `globals_` the variables that belong to no step; `sizes` the capacities the optimiser chose, by `component.field`;
-    `tables` by `component.table`. `objective` is in currency over the horizon.
+    `tables` by `component.table`. `objective` is in currency over the horizon; `target_duals` say by target what
+    one more kWh, kg or kW of shortfall would save.
     """
 
     scenario: Scenario
@@ -53,6 +54,7 @@ class Dispatch:
     solver: SolveRecord
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    target_duals: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def grid(self) -> TimeGrid:

@@ -10,8 +10,9 @@ from typing import TypeVar
 import numpy as np
 
 from vpp_sim.components.base import FloatArray, Inputs
-from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
+from vpp_sim.dispatch.build import build_program, build_target_search, marginal_price_per_kwh
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
+from vpp_sim.dispatch.targets import shortfall_name, target_duals
 from vpp_sim.errors import DefectError, InfeasibleError, InputError, SolverLimitError
 from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus, solve
 from vpp_sim.scenario import Scenario
@@ -184,7 +185,10 @@ def _collected(
         num_nonzeros=int(program.matrix.nnz),
         notes=solution.notes,
     )
-    result = Dispatch(scenario, series, globals_, sizes, tables, solution.objective, record, tuple(notes))
+    duals = target_duals(scenario.targets, program, solution)
+    result = Dispatch(
+        scenario, series, globals_, sizes, tables, solution.objective, record, tuple(notes), target_duals=duals
+    )
     for name, component in scenario.components.items():
         derived = component.outputs(result.values(name))
         series.update({f"{name}.{key}": array for key, array in derived.items()})
@@ -271,3 +275,25 @@ def _spans(scenario: Scenario, power: FloatArray, wanting: np.ndarray[tuple[int]
     if len(begins) > LISTED_SPANS:
         lines.append(f"    and {len(begins) - LISTED_SPANS} more")
     return lines
+    if len(lines) == 1 and scenario.targets:
+        return _targets_explained(scenario, inputs)
+def _targets_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> str:
+    """By how much the targets cannot be met, whatever it costs."""
+    program = build_target_search(scenario, inputs)
+    relaxed = solve(program, "highs")
+    lines = ["the targets cannot be met together, whatever it costs; the least by which they are missed:"]
+    if relaxed.primal is not None:
+        for name, target in scenario.targets.items():
+            missing = float(relaxed.primal[program.columns(shortfall_name(name))][0])
+            if missing > 1e-6 * max(1.0, target.bound):
+                lines.append(f"  targets.{name}: {target.measure} by {missing:,.1f} {target.meaning.shortfall_unit}")
+    lines.append("lower the targets, give them a price, or allow larger sizes")
+    return "\n".join(lines)
+
+
+def _can_stand_alone(scenario: Scenario, inputs: Mapping[str, Inputs], name: str) -> bool:
+    """Whether one component can be run where any power can be had and given away."""
+    only = scenario.replace_components({name: scenario.components[name]})
+    return solve(build_program(only, {name: inputs[name]}, elastic=True), "highs").is_optimal
+
+

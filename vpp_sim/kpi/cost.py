@@ -20,6 +20,7 @@ class Costs:
     penalty_cost: float
     investment_cost: float
     tie_break_cost: float
+    target_penalty: float = 0.0
 
     @property
     def operating_cost(self) -> float:
@@ -29,11 +30,13 @@ class Costs:
     @property
     def total(self) -> float:
         """Everything that the objective holds."""
-        return self.operating_cost + self.penalty_cost + self.investment_cost + self.tie_break_cost
+        return (
+            self.operating_cost + self.penalty_cost + self.target_penalty + self.investment_cost + self.tie_break_cost
+        )
 
 
-def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows]) -> Costs:
-    """The costs of a dispatch; the bill comes from the meter series alone."""
+def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows], target_penalty: float = 0.0) -> Costs:
+    """The costs of a dispatch; the bill comes from the meter series alone, the price of missed targets is given."""
     scenario = result.scenario
     own: dict[str, float] = {"wear_cost": 0.0, "penalty_cost": 0.0, "tie_break_cost": 0.0}
     for name, component in scenario.components.items():
@@ -53,7 +56,18 @@ def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows]) -> Co
         import_series=series.get("import"),
         export_series=series.get("export"),
     )
-    return Costs(recomputed, own["wear_cost"], own["penalty_cost"], investment, own["tie_break_cost"])
+    own_costs = own["wear_cost"], own["penalty_cost"], investment, own["tie_break_cost"]
+    return Costs(recomputed, *own_costs, target_penalty)
+
+
+def target_cost_kpis(costs: Costs, currency: str) -> dict[str, Kpi]:
+    """What missed targets cost, and the operating cost with it."""
+    total = costs.operating_cost + costs.target_penalty
+    words = "prices put on soft targets that are missed; not part of operating_cost"
+    return {
+        "target_penalty_cost": Kpi(costs.target_penalty, currency, words),
+        "operating_cost_with_penalty": Kpi(total, currency, "operating_cost + target_penalty_cost"),
+    }
 
 
 def cost_kpis(costs: Costs, currency: str) -> dict[str, Kpi]:

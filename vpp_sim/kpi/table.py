@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from vpp_sim.components.base import Check, Kpi
 from vpp_sim.dispatch import Dispatch, audit
 from vpp_sim.dispatch.run import CERTIFICATE_TOLERANCE
-from vpp_sim.kpi.cost import cost_check, cost_kpis, costs_of
+from vpp_sim.kpi.cost import cost_check, cost_kpis, costs_of, target_cost_kpis
 from vpp_sim.kpi.emissions import emission_kpis
 from vpp_sim.kpi.ledger import Ledger, ledger_of_flows
 from vpp_sim.kpi.shares import energy_kpis, share_kpis
+from vpp_sim.kpi.targets import TargetOutcome, target_checks, target_outcomes
 from vpp_sim.tariffs import Bill
 
 
@@ -25,6 +26,7 @@ class Summary:
     ledger: Ledger
     checks: tuple[Check, ...]
     baseline: Summary | None = field(default=None)
+    targets: Mapping[str, TargetOutcome] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -37,27 +39,31 @@ def summarize(result: Dispatch, baseline: Dispatch | None = None) -> Summary:
     parts = result.scenario.components
     flows = {name: part.flows(result.values(name)) for name, part in parts.items()}
     ledger = ledger_of_flows(flows.values(), result.grid)
-    costs = costs_of(result, ledger, flows)
+    energy = {**energy_kpis(ledger), **share_kpis(ledger), **emission_kpis(ledger)}
+    targets = target_outcomes(result, ledger, energy)
+    costs = costs_of(result, ledger, flows, sum(outcome.penalty for outcome in targets.values()))
     own = {name: part.kpis(result.values(name)) for name, part in parts.items()}
     kpis = {
-        **energy_kpis(ledger),
-        **share_kpis(ledger),
+        **energy,
         **cost_kpis(costs, result.scenario.currency),
-        **emission_kpis(ledger),
+        **(target_cost_kpis(costs, result.scenario.currency) if targets else {}),
         **_combined(own),
     }
     kpis.update(_compute_intensity(kpis))
     checks = [*audit(result), ledger.check(), cost_check(result, costs), *_certificate_checks(result)]
+    checks += target_checks(targets)
     if baseline is None:
-        return Summary(kpis, own, costs.bill, ledger, tuple(checks))
+        return Summary(kpis, own, costs.bill, ledger, tuple(checks), targets=targets)
 
     uncontrolled = summarize(baseline)
     before, now = uncontrolled.kpis["operating_cost"].value, kpis["operating_cost"].value
     currency = result.scenario.currency
     kpis["baseline_operating_cost"] = Kpi(before, currency, "operating cost of the same site uncontrolled")
     kpis["saving"] = Kpi(before - now, currency, "baseline_operating_cost - operating_cost")
+    if (overload := uncontrolled.kpis.get("overload_kwh")) is not None:
+        kpis["baseline_overload_kwh"] = replace(overload, definition=f"{overload.definition}, of the site uncontrolled")
     checks += [replace(check, name=f"baseline: {check.name}") for check in uncontrolled.checks]
-    return Summary(kpis, own, costs.bill, ledger, tuple(checks), uncontrolled)
+    return Summary(kpis, own, costs.bill, ledger, tuple(checks), uncontrolled, targets)
 
 
 def _combined(own: Mapping[str, Mapping[str, Kpi]]) -> dict[str, Kpi]:

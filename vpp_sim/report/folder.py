@@ -34,6 +34,7 @@ from vpp_sim.dispatch import Dispatch, SolveRecord
 from vpp_sim.dispatch.baseline import baseline_scenario
 from vpp_sim.errors import InputError
 from vpp_sim.kpi import Simulation, Summary, summarize
+from vpp_sim.kpi.targets import TargetOutcome
 from vpp_sim.scenario import Scenario, load_scenario
 
 if TYPE_CHECKING:
@@ -149,6 +150,25 @@ def _check(check: Check) -> dict[str, Any]:
     return {"passed": check.passed, "worst": check.worst, "tolerance": check.tolerance, "detail": check.detail}
 
 
+def _target(outcome: TargetOutcome) -> dict[str, Any]:
+    target = outcome.target
+    return {
+        "measure": target.measure,
+        target.meaning.bound: target.bound,
+        "unit": target.meaning.unit,
+        "achieved": outcome.achieved,
+        "by_ledger": outcome.by_ledger,
+        "met": outcome.is_met,
+        "shortfall": outcome.shortfall,
+        "shortfall_unit": target.meaning.shortfall_unit,
+        "times": list(outcome.times),
+        "price": target.price,
+        "penalty": outcome.penalty,
+        "shadow_price": outcome.shadow_price,
+        "shadow_price_per": outcome.shadow_unit,
+    }
+
+
 def summary_document(simulation: Simulation) -> dict[str, Any]:
     """What `summary.json` holds."""
     result, summary = simulation.optimal, simulation.summary
@@ -171,6 +191,7 @@ def summary_document(simulation: Simulation) -> dict[str, Any]:
             part: {name: _kpi(kpi) for name, kpi in kpis.items()} for part, kpis in summary.components.items()
         },
         "sizes": dict(result.sizes),
+        "targets": {name: _target(outcome) for name, outcome in summary.targets.items()},
         "checks": {"passed": summary.passed, **checks},
     }
 
@@ -192,6 +213,7 @@ def _run_document(simulation: Simulation, command: str, timings: Mapping[str, fl
         "solver": _solver_document(simulation.optimal.solver),
         "objective": {"optimal": simulation.optimal.objective, "baseline": simulation.baseline.objective},
         "sizes": dict(simulation.optimal.sizes),
+        "target_duals": dict(simulation.optimal.target_duals),
         "globals": {
             which: {name: array.tolist() for name, array in result.globals_.items()}
             for which, result, _ in _both(simulation)
@@ -270,7 +292,7 @@ def read_folder(folder: Path) -> Simulation:
         InputError: a file is missing or cannot be read.
     """
     document = read_run_document(folder)
-    scenario = load_scenario(folder / SCENARIO_FILE)
+    scenario = load_scenario(folder / SCENARIO_FILE, check_files=False)
     sizes = document["sizes"]
     optimal = _read_dispatch(folder, "optimal", scenario, document)
     baseline = _read_dispatch(folder, "baseline", baseline_scenario(scenario, sizes), document)
@@ -298,6 +320,7 @@ def _read_dispatch(folder: Path, which: str, scenario: Scenario, document: Mappi
         objective=document["objective"][which],
         solver=SolveRecord(**{**solver, **nan}),
         notes=tuple(document.get("notes", ())),
+        target_duals=document.get("target_duals", {}) if which == "optimal" else {},
     )
 
 
@@ -330,7 +353,18 @@ def verify_folder(folder: Path) -> list[Check]:
     checks.append(_said("scenario.yaml is the scenario that ran", scenario.digest() == document["scenario_digest"]))
     written = _read_summary(folder)
     afresh = summary_document(simulation)
-    for section in ("kpis", "components", "sizes", "solver", "horizon", "scenario", "status", "objective", "currency"):
+    for section in (
+        "kpis",
+        "components",
+        "sizes",
+        "targets",
+        "solver",
+        "horizon",
+        "scenario",
+        "status",
+        "objective",
+        "currency",
+    ):
         matched = _same(finite(afresh[section]), written.get(section))
         checks.append(_said(f"summary.json: {section} follow from the series", matched))
     for which, _, summary in _both(simulation):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from vpp_sim.report.formats import HEADLINES, SHARES, change, in_order, number, percent
+from vpp_sim.report.formats import HEADLINES, SHARES, amount, change, in_order, number, percent
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from vpp_sim.kpi import Summary
+    from vpp_sim.kpi.targets import TargetOutcome
 
 
 def kpi_table(summary: Summary, currency: str) -> Table:
@@ -37,3 +39,39 @@ def kpi_table(summary: Summary, currency: str) -> Table:
             end_section=name in HEADLINES and follower not in HEADLINES,
         )
     return table
+
+
+def target_table(outcomes: Mapping[str, TargetOutcome], currency: str) -> Table:
+    """What became of each target; the shadow price is what a bound tighter by one unit would cost."""
+    from rich.table import Table
+
+    table = Table(title=f"Targets, money in {currency}", title_justify="left")
+    for heading in ("target", "measure"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("wanted", "reached", "short by", "penalty", "shadow price"):
+        table.add_column(heading, justify="right")
+    for name, outcome in outcomes.items():
+        target, unit = outcome.target, outcome.target.meaning.unit
+
+        def told(value: float, unit: str = unit) -> str:
+            return percent(value) if unit == "-" else amount(value, unit)
+
+        sign = "≥" if target.meaning.bound == "at_least" else "≤"
+        missing = "" if outcome.is_met else amount(outcome.shortfall, target.meaning.shortfall_unit)
+        table.add_row(
+            name,
+            target.measure,
+            f"{sign} {told(target.bound)}",
+            told(outcome.achieved),
+            missing,
+            number(outcome.penalty) if target.price is not None else "hard",
+            f"{number(outcome.shadow_price)}/{outcome.shadow_unit}",
+        )
+    return table
+
+
+def shortfall_lines(outcomes: Mapping[str, TargetOutcome]) -> list[str]:
+    """When most is wanting of the targets that are missed."""
+    return [
+        f"targets.{name} is missed most at {'; '.join(found.times)}" for name, found in outcomes.items() if found.times
+    ]
