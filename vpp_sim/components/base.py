@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from vpp_sim.components.asset_cost import AssetCost, Condition, Investment
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.lp.builder import GlobalVariable, ProgramBuilder, StepVariable, Term
 from vpp_sim.time_grid import TimeGrid
@@ -223,8 +224,8 @@ class Bus:
         self._balance: list[Term] = []
         self._fixed_use_kw = np.zeros(grid.num_steps)
         self._roles: dict[str, list[Term]] = {}
-        self._export_of_stored_energy_forbidden = False
         self._fixed_available_kw = np.zeros(grid.num_steps)
+        self._export_of_stored_energy_forbidden = False
 
     def inject(
         self, variable: StepVariable | GlobalVariable, sign: int, role: str | None, factor: FloatArray | float = 1.0
@@ -350,7 +351,6 @@ class Block:
         """
         self._bus.inject(variable, sign, role, factor)
 
-    def use(self, power_kw: FloatArray | float) -> None:
     def declare(self, role: str, variable: StepVariable | GlobalVariable, factor: FloatArray | float = 1.0) -> None:
         """Say that `factor` times a variable has one more role: `onsite_charge`, `emissions_location` (kg/kWh), ..."""
         self._bus.declare(role, variable, factor)
@@ -359,6 +359,7 @@ class Block:
         """Say that renewable power of `share * capacity` is available, (num_steps,) kW per unit."""
         self._bus.offer_renewable(capacity, share)
 
+    def use(self, power_kw: FloatArray | float) -> None:
         """Enter a fixed use of power into the bus balance."""
         self._bus.use(power_kw)
 
@@ -375,12 +376,13 @@ class Block:
 class Settlement:
     """What happened to a plan when it was handed back to what it stands for (sessions, jobs).
 
-    `pinned` holds variables by quantity that must be re-solved at these values; empty where the plan can be carried
-    out as it is. `tables` go into the result.
+    `pinned` holds variables by quantity that must be re-solved at these values, `at_least` those that must not be
+    below; both are empty where the plan can be carried out as it is. `tables` go into the result.
     """
 
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     pinned: Mapping[str, FloatArray] = field(default_factory=dict)
+    at_least: Mapping[str, FloatArray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -392,6 +394,12 @@ class Component(StrictModel, ABC):
     colour: ClassVar[str]
     #: Whether a site must have exactly one of this kind.
     exactly_one: ClassVar[bool] = False
+    #: The capacity that `cost.capital_per_unit` is per unit of.
+    cost_basis: ClassVar[str | None] = None
+    #: Whether a site serves all its demand without it: business as usual is the site without what was bought.
+    dispensable: ClassVar[bool] = False
+
+    cost: AssetCost | None = quantity("what it costs to buy, keep and replace; for the proforma", default=None)
 
     @property
     def kind_name(self) -> str:
@@ -424,7 +432,7 @@ class Component(StrictModel, ABC):
         return {name: value for name, value in pairs if isinstance(value, FreeSize)}
 
     def settle(self, values: Values, *, final: bool) -> Settlement:
-        """Hand the plan back to what it stands for; when `final`, the plan is no longer to be changed."""
+        """Hand the plan back to what it stands for; when `final`, no more may be asked of the bus than the plan does."""
         return Settlement()
 
     def outputs(self, values: Values) -> dict[str, FloatArray]:
@@ -450,6 +458,52 @@ class Component(StrictModel, ABC):
     @abstractmethod
     def replay(self, values: Values) -> list[Check]:
         """The physics once more from the arrays alone."""
+
+    def investment(self, sizes: Mapping[str, float]) -> Investment | None:
+        """What it costs at its size; `sizes` are those chosen by the optimiser. None where nobody says a price."""
+        cost, free = self.cost, self.free_sizes()
+        if cost is None and not free:
+            return None
+        capital = om = 0.0
+        lifetimes = [size.lifetime_years for size in free.values()]
+        for name, size in free.items():
+            capital += size.cost_per_unit * sizes[name]
+            om += size.om_per_unit_year * sizes[name]
+        if cost is None:
+            return Investment(capital, om, min(lifetimes), capital, 0.0, not self.dispensable)
+        priced = cost.capital
+        if self.cost_basis is not None and self.cost_basis not in free:
+            priced += cost.capital_per_unit * float(getattr(self, self.cost_basis))
+        capital += priced
+        return Investment(
+            capital=capital,
+            om_per_year=om + cost.om_share * priced,
+            lifetime_years=cost.lifetime_years,
+            replacement=cost.replacement_share * capital,
+            salvage=cost.salvage_share * capital,
+            in_baseline=not self.dispensable if cost.in_baseline is None else cost.in_baseline,
+        )
+
+    def initial_condition(self) -> Condition:
+        """How worn it is at the start."""
+        return Condition()
+
+    def yearly_wear(self, values: Values) -> Mapping[str, float]:
+        """What a year of the horizon's use adds to its `Condition.progress`."""
+        return {}
+
+    def aged(self, condition: Condition, wear: Mapping[str, float], years: float) -> Condition:
+        """The condition after `years` more in which each year wears like `wear`."""
+        return Condition(condition.years + years, condition.capacity, condition.progress)
+
+    @property
+    def end_of_life_capacity(self) -> float:
+        """Share of the capacity at which it is replaced; 0 where only age counts."""
+        return 0.0
+
+    def in_condition(self, condition: Condition) -> Self:
+        """The component with the capacity that a condition leaves; free sizes must have been fixed."""
+        return self
 
 
 def as_arrays(series: Mapping[str, Any]) -> dict[str, FloatArray]:

@@ -10,32 +10,41 @@ ends at given states. Wear costs money per kWh discharged at the bus.
 
 Valid for energies and powers at which the efficiencies are constant; losses of standby are in the self-discharge.
 Source of the structure: Pozo, Contreras, Sauma (2014), doi:10.1016/j.ijepes.2014.05.020, eqs. (1)-(4); default
-efficiencies 0.933 each way give the 0.87 AC round trip of 2025 tenders (assumption D).
+efficiencies 0.933 each way give the 0.87 AC round trip of 2025 tenders (assumption D). Ageing is in
+`battery_ageing.py`; a dispatch keeps its capacity, a course of years (`studies.course`) lets it fade.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
+from vpp_sim.components.asset_cost import Condition
 from vpp_sim.components.base import (
     Block,
     Capacity,
     Check,
     Component,
+    Context,
     FloatArray,
     Flows,
     FreeSize,
+    Inputs,
     Kpi,
+    Settlement,
     Store,
     Values,
     equation_check,
     limit_check,
 )
+from vpp_sim.components.battery_ageing import Ageing, Container, Progress, Stress, stress_of
 from vpp_sim.fields import quantity
 from vpp_sim.lp.builder import GlobalVariable, Term
+from vpp_sim.profiles import profile_files, profile_series
 
 
 class Battery(Component):
@@ -43,6 +52,8 @@ class Battery(Component):
 
     label: ClassVar[str] = "battery"
     colour: ClassVar[str] = "#CC79A7"
+    cost_basis: ClassVar[str | None] = "energy_kwh"
+    dispensable: ClassVar[bool] = True
 
     kind: Literal["battery"] = quantity("kind of component")
     power_kw: Capacity = quantity("largest charge or discharge power at the bus", unit="kW")
@@ -61,6 +72,7 @@ class Battery(Component):
     max_c_rate: float | None = quantity("largest power per energy", unit="kW/kWh", default=None, gt=0)
     charge_from: Literal["any", "onsite"] = quantity("charge from anything, or from renewables on site", default="any")
     export: Literal["allowed", "forbidden"] = quantity("whether stored energy may leave the site", default="allowed")
+    ageing: Ageing = quantity("how the cells age; no part of the dispatch", default_factory=Ageing)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -83,6 +95,29 @@ class Battery(Component):
     def retention(self, step_hours: float) -> float:
         """Share of the stored energy that is left after a step."""
         return 1.0 - self.self_discharge_per_hour * step_hours
+
+    def files(self, base_dir: Path) -> tuple[Path, ...]:
+        """The file of the cells' temperature, if there is one."""
+        given = self.ageing.temperature_celsius
+        return () if isinstance(given, Container) else profile_files(given, base_dir)
+
+    def inputs(self, context: Context) -> Inputs:
+        """`cell_celsius`, where it is more than a number."""
+        given = self.ageing.temperature_celsius
+        if isinstance(given, int | float):
+            return Inputs()
+        if isinstance(given, Container):
+            celsius = np.clip(context.weather.temperature_celsius, given.min_celsius, given.max_celsius)
+        else:
+            celsius = profile_series(
+                given,
+                context.grid,
+                quantity="temperature",
+                base_dir=context.base_dir,
+                path="ageing.temperature_celsius",
+                plausible_max=60.0,
+            )
+        return Inputs(series={"cell_celsius": celsius})
 
     def add_to(self, block: Block) -> None:
         """Charge, discharge, energy, their limits, the dynamics and the closure."""
@@ -172,7 +207,75 @@ class Battery(Component):
             "simultaneous_charge_discharge_steps": Kpi(
                 float(both), "steps", "steps with charge and discharge both above 1e-6 of the power"
             ),
+            **self._ageing_kpis(values),
         }
+
+    def stress(self, values: Values) -> Stress:
+        """What the horizon's use, repeated all the year, does to the cells; the battery must have a size."""
+        energy = values["energy_kwh"]
+        given = self.ageing.temperature_celsius
+        celsius = np.full(energy.shape, float(given)) if isinstance(given, int | float) else values["cell_celsius"]
+        return stress_of(energy, values.size("energy_kwh", self.energy_kwh), celsius, values.grid.step_hours)
+
+    def _ageing_kpis(self, values: Values) -> dict[str, Kpi]:
+        energy = values.size("energy_kwh", self.energy_kwh)
+        if energy <= 0:
+            return {}
+        stress = self.stress(values)
+        left = Progress().plus(stress.per_year).capacity
+        life = stress.expected_life_years(self.ageing.end_of_life)
+        basis = "BLAST-Lite large-format LFP, this use repeated from new"
+        return {
+            "battery_capacity_after_year": Kpi.ratio(
+                left * energy, energy, "-", f"share of the capacity left after a year; {basis}"
+            ),
+            "battery_expected_life_years": Kpi.ratio(
+                life * energy,
+                energy,
+                "a",
+                f"years until {self.ageing.end_of_life:.0%} of the capacity are left, at most 100; {basis}",
+            ),
+            "battery_full_cycles_per_year": Kpi.ratio(
+                stress.full_cycles_per_year * energy,
+                energy,
+                "-",
+                "rainflow cycles a year, each counted by its depth as a share of the whole capacity (not the usable)",
+            ),
+        }
+
+    def settle(self, values: Values, *, final: bool) -> Settlement:
+        """Nothing to hand back; says where the use leaves the range of the ageing model."""
+        if values.size("energy_kwh", self.energy_kwh) <= 0:
+            return Settlement()
+        return Settlement(notes=self.stress(values).notes)
+
+    def yearly_wear(self, values: Values) -> Mapping[str, float]:
+        """Progress of calendar and cycles."""
+        if values.size("energy_kwh", self.energy_kwh) <= 0:
+            return {}
+        progress = self.stress(values).per_year
+        return {"calendar": progress.calendar, "cycles": progress.cycles}
+
+    def aged(self, condition: Condition, wear: Mapping[str, float], years: float) -> Condition:
+        """Later, with the progress of the years on top."""
+        before = Progress(condition.progress.get("calendar", 0.0), condition.progress.get("cycles", 0.0))
+        now = before.plus(Progress(wear.get("calendar", 0.0), wear.get("cycles", 0.0)), years)
+        progress = {"calendar": now.calendar, "cycles": now.cycles}
+        return Condition(condition.years + years, now.capacity, progress)
+
+    @property
+    def end_of_life_capacity(self) -> float:
+        """As the scenario says."""
+        return self.ageing.end_of_life
+
+    def in_condition(self, condition: Condition) -> Self:
+        """The same inverter before less energy; power no more than the cells' C-rate allows."""
+        energy, power = self.energy_kwh, self.power_kw
+        if isinstance(energy, FreeSize) or isinstance(power, FreeSize):
+            raise ValueError("a battery of free size has no condition; fix its sizes first")
+        energy *= condition.capacity
+        power = power if self.max_c_rate is None else min(power, self.max_c_rate * energy)
+        return self.model_copy(update={"energy_kwh": energy, "power_kw": power})
 
     def replay(self, values: Values) -> list[Check]:
         """Dynamics, limits and closure from the arrays."""

@@ -148,6 +148,7 @@ class DataCentre(Component):
 
     label: ClassVar[str] = "data centre"
     colour: ClassVar[str] = "#0072B2"
+    cost_basis: ClassVar[str | None] = "racks"
 
     kind: Literal["data_centre"] = quantity("kind of component")
     racks: Capacity = quantity("racks that are installed", unit="racks")

@@ -8,8 +8,8 @@ between
 
 It must move to at least `low` and at most `high`; a class's plan beyond that goes to the sessions in order of laxity
 (left - remaining / up), least first when charging, most first when discharging. A shortfall is made up as soon as the
-connected sessions can take it, by following the plan's cumulative energy. Where the plan is `final` (the bus has no
-more to give), it also bounds what must be taken: what is then missing at departure stays unserved.
+connected sessions can take it, by following the plan's cumulative energy. Where the bus has no more to give, `most_kw`
+also bounds what must be taken: what is then missing at departure stays unserved.
 """
 
 from __future__ import annotations
@@ -38,18 +38,20 @@ def hand_back(
     discharge_efficiency: float,
     grid: TimeGrid,
     *,
-    final: bool = False,
+    most_kw: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Net power into the vehicles per class (num_classes, num_steps) and energy per session [kWh].
 
     `sessions` are sorted by arrival; `limits` has rates and depths per session (`up`, `down`, `depth`, `headroom`);
     `plan_kw` (num_classes, num_steps) is net power into the vehicles, or None to charge on arrival, first come first
-    served. `station_kw` limits the bus power of charging and of discharging.
+    served. `station_kw` limits the bus power of charging and of discharging; `most_kw`, of the shape of the plan, what
+    may go into the vehicles of a class at all.
     """
     numbers = sessions["class"].to_numpy(dtype=np.int64)
-    num_classes = int(numbers.max()) + 1 if plan_kw is None else plan_kw.shape[0]
+    num_classes = int(numbers.max(initial=0)) + 1 if plan_kw is None else plan_kw.shape[0]
     on_arrival = plan_kw is None
     plan = np.zeros((num_classes, grid.num_steps)) if plan_kw is None else np.ascontiguousarray(plan_kw)
+    most = np.full_like(plan, np.inf) if most_kw is None else np.ascontiguousarray(most_kw)
     return _kernel()(  # type: ignore[no-any-return]
         sessions["arrival_hours"].to_numpy(dtype=np.float64),
         sessions["end_hours"].to_numpy(dtype=np.float64),
@@ -60,8 +62,8 @@ def hand_back(
         limits["headroom"],
         numbers,
         plan,
+        most,
         on_arrival,
-        final,
         float(station_kw) * charge_efficiency,
         float(station_kw) / discharge_efficiency,
         grid.step_hours,
@@ -86,8 +88,8 @@ def _hand_back(
     headroom: FloatArray,
     numbers: NDArray[np.int64],
     plan: FloatArray,
+    most: FloatArray,
     on_arrival: bool,
-    final: bool,
     station_up: float,
     station_down: float,
     dt: float,
@@ -119,7 +121,7 @@ def _hand_back(
             following += 1
         room_up, room_down = station_up * dt, station_down * dt
         for number in range(num_classes):
-            allowed[number] = max(plan[number, step], 0.0) * dt if final else np.inf
+            allowed[number] = most[number, step] * dt
         # what must move, whatever the plan: latest and earliest curves at the end of the step
         for place in range(num_active):
             i = active[place]

@@ -25,7 +25,7 @@ least-laxity-first: Dertouzos and Mok, doi:10.1109/32.58762.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,7 @@ class EvStation(Component):
 
     label: ClassVar[str] = "EV charging"
     colour: ClassVar[str] = "#56B4E9"
+    cost_basis: ClassVar[str | None] = "power_kw"
 
     kind: Literal["ev_station"] = quantity("kind of component")
     mode: Literal["uncontrolled", "managed", "v2g"] = quantity(
@@ -127,10 +128,11 @@ class EvStation(Component):
         if self.sessions is not None:
             sessions, notes = read_sessions(self.sessions, grid, context.base_dir)
         else:
-            sessions = pd.concat([drawn_sessions(fleet, grid) for fleet in self.fleets], ignore_index=True)
+            drawn = [drawn_sessions(fleet, grid) for fleet in self.fleets]
+            sessions = pd.concat([table for table in drawn if len(table)] or drawn[:1], ignore_index=True)
             sessions = sessions.sort_values("arrival_hours", kind="stable", ignore_index=True)
         if sessions.empty:
-            raise InputError(Fault("no session arrives on the horizon", path="fleets"))
+            notes = (*notes, "no session arrives on the horizon")
         sessions, more_notes = self._prepared(sessions, grid)
         series = {"on_arrival_kw": self._on_arrival_kw(sessions, grid)}
         return Inputs(series=series, tables={"sessions": sessions}, notes=(*notes, *more_notes))
@@ -255,13 +257,14 @@ class EvStation(Component):
             raise InputError(
                 Fault("power_kw: charging on arrival needs a given power, not a free one", path="power_kw")
             )
-        charged, _ = hand_back(
+        into_vehicles, served = hand_back(
             sessions, self._limits(sessions), None, self.power_kw, self.charge_efficiency, 1.0, block.grid
         )
-        for number, power in enumerate(charged):
+        for number, power in enumerate(into_vehicles / self.charge_efficiency):
             if power.any():
                 charge = block.variables(f"class{number}_charge_kw", lower=power, upper=power)
                 block.inject(charge, -1)
+        block.add_cost(_missing_kwh(sessions["need_kwh"], served) * self.value_of_unserved_per_kwh)
 
     def uncontrolled(self) -> Self:
         """Every session charges on arrival at full power."""
@@ -290,41 +293,41 @@ class EvStation(Component):
         """Hand the plan back to the sessions; pin the energy charged so far where they cannot follow it."""
         sessions = values.tables["sessions"]
         station = values.size("power_kw", self.power_kw)
-        plan = None
+        plan = most = None
         if self.mode != "uncontrolled":
             charge, discharge = self._classes(values, "charge_kw"), self._classes(values, "discharge_kw")
             plan = np.zeros((self.laxity_classes, values.grid.num_steps))
+            most = np.zeros_like(plan)
             for number, power in charge.items():
-                plan[number] = power * self.charge_efficiency
-                plan[number] -= discharge.get(number, 0.0) / self._discharge_efficiency
-        net, served = hand_back(
-            sessions,
-            self._limits(sessions),
-            plan,
-            station,
-            self.charge_efficiency,
-            self._discharge_efficiency,
-            values.grid,
-            final=final,
-        )
+                most[number] = power * self.charge_efficiency
+                plan[number] = most[number] - discharge.get(number, 0.0) / self._discharge_efficiency
+        given = (self.charge_efficiency, self._discharge_efficiency, values.grid)
+        net, served = hand_back(sessions, self._limits(sessions), plan, station, *given)
+        if final and plan is not None and np.abs(net - plan).max() > HAND_BACK_TOLERANCE_KW:
+            # the bus had less to give than the sessions asked for
+            net, served = hand_back(sessions, self._limits(sessions), plan, station, *given, most_kw=most)
         table = sessions.assign(charged_kwh=served)
-        if plan is None or final:
+        if plan is None or np.abs(net - plan).max() <= HAND_BACK_TOLERANCE_KW:
             return Settlement(tables={"sessions": table})
-        if np.abs(net - plan).max() <= HAND_BACK_TOLERANCE_KW:
-            return Settlement(tables={"sessions": table})
-        # pinning the energy charged so far leaves the power to the program, which may leave some unserved
+        # pinning the energy charged so far leaves the power to the program, which may leave more unserved
         pinned: dict[str, FloatArray] = {}
+        if "power_kw" in values.sizes:
+            pinned["power_kw_size"] = np.array([station])
+        at_least: dict[str, FloatArray] = {}
         for number in charge:
             earliest, latest, _ = self.curves(sessions[sessions["class"] == number], values.grid)
             backlog = np.cumsum(earliest - net[number] * values.grid.step_hours)
-            # a backlog above its room is unserved energy, which the program must pay for
-            pinned[f"class{number}_backlog_kwh"] = np.clip(backlog, 0.0, backlog_room_kwh(earliest, latest))
+            # a backlog above its room is unserved energy, which the program must pay for; one below 0 is energy that
+            # vehicles cannot give back in time, because the station's power is taken: they leave with it
+            lost = np.maximum.accumulate(np.maximum(backlog - backlog_room_kwh(earliest, latest), 0.0))
+            pinned[f"class{number}_backlog_kwh"] = backlog - lost
+            at_least[f"class{number}_unserved_kw"] = np.diff(lost, prepend=0.0) / values.grid.step_hours
         moved = float(np.abs(net - plan).sum() / 2 * values.grid.step_hours)
         share = moved / max(float(sessions["need_kwh"].sum()), 1e-9)
         note = (
             f"{moved:.0f} kWh of EV charging ({share:.2%}) moved from the plan when it was handed back to the sessions"
         )
-        return Settlement(tables={"sessions": table}, pinned=pinned, notes=(note,))
+        return Settlement(tables={"sessions": table}, pinned=pinned, at_least=at_least, notes=(note,))
 
     def outputs(self, values: Values) -> dict[str, FloatArray]:
         """Station power each way."""
@@ -351,11 +354,14 @@ class EvStation(Component):
 
     def shifted(self, values: Values) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Charging if all began on arrival, and net charging as it was."""
-        return {"charging": (values["on_arrival_kw"], values["charge_kw"] - values["discharge_kw"])}
+        return {"station power": (values["on_arrival_kw"], values["charge_kw"] - values["discharge_kw"])}
 
     def costs(self, values: Values) -> dict[str, float]:
         """Wear of discharging, and the price of what the program left unserved."""
         unserved = float(self._total(values, "unserved_kw").sum()) * values.grid.step_hours
+        if self.mode == "uncontrolled":
+            sessions = values.tables["sessions"]
+            unserved = _missing_kwh(sessions["need_kwh"], sessions["charged_kwh"])
         wear = self.v2g.wear_cost_per_kwh if self.v2g is not None else 0.0
         discharged = float(self._total(values, "discharge_kw").sum()) * values.grid.step_hours
         waiting = float(self._total(values, "backlog_kwh").sum()) * values.grid.step_hours
@@ -394,12 +400,14 @@ class EvStation(Component):
         served = sessions["charged_kwh"].to_numpy()
         need = sessions["need_kwh"].to_numpy()
         into_vehicles = charge * self.charge_efficiency - discharge / self._discharge_efficiency
+        limits = self._limits(sessions)
+        headroom = limits["headroom"]  # 0 unless v2g
         total = float(need.sum())
-        largest = float(need.max())
+        largest = float(need.max(initial=0.0))
         checks = [
             limit_check("charging within station power", charge, 0.0, station, station),
             limit_check("discharging within station power", discharge, 0.0, station, station),
-            limit_check("no session gets more than it wants", served, -np.inf, need, largest),
+            limit_check("no session gets more than it can take", served, -np.inf, need + headroom, largest),
             equation_check(
                 "sessions add up to the station",
                 np.array([served.sum()]),
@@ -407,14 +415,18 @@ class EvStation(Component):
                 total,
             ),
         ]
-        limits = self._limits(sessions)
         up, arrival = limits["up"], sessions["arrival_hours"].to_numpy()
         at = np.arange(1.0, grid.num_steps + 1) * grid.step_hours
-        peak = need + limits["headroom"]
+        peak = need + headroom
         earliest = ramp_level(arrival, up, at) - ramp_level(arrival + peak / up, up, at)
         delivered = np.cumsum(into_vehicles) * grid.step_hours
         checks.append(limit_check("never earlier than the sessions allow", delivered, -np.inf, earliest, total))
         return checks
+
+
+def _missing_kwh(need_kwh: Any, served_kwh: Any) -> float:
+    """What sessions could have been given and were not [kWh]."""
+    return float(np.maximum(np.asarray(need_kwh) - np.asarray(served_kwh), 0.0).sum())
 
 
 def backlog_room_kwh(earliest_kwh: FloatArray, latest_kwh: FloatArray) -> FloatArray:

@@ -14,6 +14,9 @@ With i = import_kw, x = export_kw, months m and steps of dt hours:
 Steps of 5 minutes are averaged to quarter-hours by a running sum; longer ones, and those of 10 minutes, which do not
 divide a quarter-hour, count with their own mean. `tariffs.bill` recomputes all of it from the meter in other code.
 
+With `overload_price_per_kwh` the import limit is soft: overload[t] >= i[t] - import_limit * available[t] at that price.
+The uncontrolled site has it so: where it would break the limit, it takes the power all the same and says how much.
+
 A run that re-plans within a month carries its peak by raising the lower bound of `peak_kw[0]`.
 """
 
@@ -46,6 +49,7 @@ from vpp_sim.components.base import (
 from vpp_sim.components.grid_charges import add_demand_charge, add_tiers, has_quarter_hours
 from vpp_sim.errors import Fault, InputError
 from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.lp.builder import GlobalVariable, StepVariable
 from vpp_sim.profiles import FileProfile, Profile, profile_files, profile_series
 from vpp_sim.tariffs import (
     ContractedDemand,
@@ -57,6 +61,9 @@ from vpp_sim.tariffs import (
 )
 from vpp_sim.time_grid import TimeGrid
 
+#: Price of an overload of the uncontrolled site [currency/kWh]: above all others, for it is the last resort.
+UNCONTROLLED_OVERLOAD_PRICE = 100.0
+
 #: Profiles of the grid's emissions: name in `Flows.import_factors`, field, quantity, largest sensible value.
 FACTORS = (
     ("location", "emission_location_kg_per_kwh", "emission_factor", None),
@@ -64,6 +71,7 @@ FACTORS = (
     ("park", "emission_park_kg_per_kwh", "emission_factor", None),
     ("clean_share", "clean_share", "fraction", 1.0),
 )
+EMISSION_FACTORS = tuple(name for name, _, kind, _ in FACTORS if kind == "emission_factor")
 
 
 class Outage(StrictModel):
@@ -71,7 +79,6 @@ class Outage(StrictModel):
 
     start: dt.datetime = quantity("first moment without grid, local time")
     end: dt.datetime = quantity("first moment with grid again, local time")
-EMISSION_FACTORS = tuple(name for name, _, kind, _ in FACTORS if kind == "emission_factor")
     what: Literal["both", "import", "export"] = quantity("what is interrupted", default="both")
 
     @model_validator(mode="after")
@@ -88,6 +95,7 @@ class Grid(Component):
 
     label: ClassVar[str] = "grid"
     colour: ClassVar[str] = "#4D4D4D"
+    cost_basis: ClassVar[str | None] = "import_limit_kw"
     exactly_one: ClassVar[bool] = True
 
     kind: Literal["grid"] = quantity("kind of component")
@@ -97,6 +105,12 @@ class Grid(Component):
         "what to do in steps where an exported kWh pays more than an imported one costs: refuse the scenario, "
         "or export nothing in these steps",
         default="refuse",
+    )
+    overload_price_per_kwh: float | None = quantity(
+        "price of import above import_limit_kw or in an outage; never exceeded if left out",
+        unit="currency/kWh",
+        default=None,
+        ge=0,
     )
     outages: list[Outage] = quantity("times without grid", default_factory=list)
     emission_location_kg_per_kwh: Profile = quantity(
@@ -179,7 +193,7 @@ class Grid(Component):
         price = series["import_price_per_kwh"] + sum(
             tier.adder_per_kwh for tier in tariff.tiers if tier.above_kwh == 0.0
         )
-        bought = block.bounded("import_kw", limit, series["import_available"], cost_per_kwh=price)
+        bought = self._bought(block, limit, price)
         sold = block.variables(
             "export_kw",
             upper=self.export_limit_kw * series["export_available"],
@@ -187,13 +201,36 @@ class Grid(Component):
         )
         block.inject(bought, +1, role="import")
         block.inject(sold, -1, role="export")
+        for name in EMISSION_FACTORS:
+            block.declare(f"emissions_{name}", bought, series[f"emission_{name}_kg_per_kwh"])
         add_demand_charge(block, tariff, bought)
         add_tiers(block, tariff, bought)
         block.add_cost(sum(tariff.fixed_per_month.values()) * float(block.grid.month_shares.sum()))
 
+    def _bought(self, block: Block, limit: float | GlobalVariable, price: FloatArray) -> StepVariable:
+        """Import within its limit, or above it at a price."""
+        available = block.inputs.series["import_available"]
+        if self.overload_price_per_kwh is None:
+            return block.bounded("import_kw", limit, available, cost_per_kwh=price)
+        bought = block.variables("import_kw", cost_per_kwh=price)
+        overload = block.variables("overload_kw", cost_per_kwh=self.overload_price_per_kwh)
+        if isinstance(limit, GlobalVariable):
+            block.constrain("import_kw_limit", [(bought, 1.0), (overload, -1.0), (limit, -available)], upper=0.0)
+        else:
+            block.constrain("import_kw_limit", [(bought, 1.0), (overload, -1.0)], upper=limit * available)
+        return bought
+
     def uncontrolled(self) -> Self:
-        """The same: a connection decides nothing."""
-        return self
+        """The same connection, which gives what is asked of it: a site without control does not mind its limit."""
+        if self.overload_price_per_kwh is not None:
+            return self
+        return self.model_copy(update={"overload_price_per_kwh": UNCONTROLLED_OVERLOAD_PRICE})
+
+    def costs(self, values: Values) -> dict[str, float]:
+        """What overload was priced at."""
+        if self.overload_price_per_kwh is None:
+            return {}
+        return {"penalty_cost": self.overload_price_per_kwh * values.energy_kwh("overload_kw")}
 
     def flows(self, values: Values) -> Flows:
         """Import and export with their factors, and the prices that came from files."""
@@ -201,8 +238,6 @@ class Grid(Component):
         return Flows(
             import_kw=values["import_kw"],
             export_kw=values["export_kw"],
-        for name in EMISSION_FACTORS:
-            block.declare(f"emissions_{name}", bought, series[f"emission_{name}_kg_per_kwh"])
             import_factors={name: values[field] for name, field, *_ in FACTORS},
             price_series={name: values[field] for name, field in named.items() if field in values.series},
         )
@@ -211,23 +246,30 @@ class Grid(Component):
         """Steps with import and export at once."""
         both = np.minimum(values["import_kw"], values["export_kw"])
         threshold = 1e-6 * max(1.0, float(values["import_kw"].max(initial=0.0)))
-        return {
+        found = {
             "simultaneous_import_export_steps": Kpi(
                 float(np.count_nonzero(both > threshold)),
                 "steps",
                 "steps with import and export both above 1e-6 of the largest import",
             )
         }
+        if self.overload_price_per_kwh is not None:
+            energy, power = values.energy_kwh("overload_kw"), float(values["overload_kw"].max(initial=0.0))
+            found["overload_kwh"] = Kpi(energy, "kWh", "import above the limit of the connection or in an outage")
+            found["overload_peak_kw"] = Kpi(power, "kW", "largest import above the limit or in an outage", "max")
+        return found
 
     def replay(self, values: Values) -> list[Check]:
         """Both directions within their limits, nothing in an outage, and no money made by import and export at once."""
         limit = values.size("import_limit_kw", self.import_limit_kw)
         bought, sold = values["import_kw"], values["export_kw"]
-        allowed = values["import_available"] * limit
+        overload = values.series.get("overload_kw", np.zeros(values.grid.num_steps))
+        allowed = values["import_available"] * limit + overload
         given = values["export_available"] * self.export_limit_kw
         pays = values["export_price_per_kwh"] > values["import_price_per_kwh"] + 1e-9
         return [
             limit_check("import within limit", bought, 0.0, allowed, limit),
+            limit_check("overload not negative", overload, 0.0, np.inf, limit),
             limit_check("export within limit", sold, 0.0, given, self.export_limit_kw),
             limit_check(
                 "no import and export at once where that pays", np.minimum(bought, sold) * pays, 0.0, 0.0, limit

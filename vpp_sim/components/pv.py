@@ -23,6 +23,7 @@ doi:10.1002/pip.1182).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
+from vpp_sim.components.asset_cost import Condition
 from vpp_sim.components.base import (
     Block,
     Capacity,
@@ -38,6 +40,7 @@ from vpp_sim.components.base import (
     Context,
     FloatArray,
     Flows,
+    FreeSize,
     Inputs,
     Kpi,
     Values,
@@ -59,6 +62,8 @@ class Pv(Component):
 
     label: ClassVar[str] = "PV"
     colour: ClassVar[str] = "#E69F00"
+    cost_basis: ClassVar[str | None] = "capacity_kw"
+    dispensable: ClassVar[bool] = True
 
     kind: Literal["pv"] = quantity("kind of component")
     capacity_kw: Capacity = quantity("peak DC power of the modules under standard conditions", unit="kW")
@@ -90,7 +95,7 @@ class Pv(Component):
         if self.yield_profile is None:
             return self
         for name, field in type(self).model_fields.items():
-            if name not in ("kind", "capacity_kw", "yield_profile") and getattr(self, name) != field.default:
+            if name not in ("kind", "capacity_kw", "yield_profile", "cost") and getattr(self, name) != field.default:
                 raise ValueError(f"{name}: has no effect beside a yield_profile; leave out one of them")
         return self
 
@@ -155,6 +160,23 @@ class Pv(Component):
     def uncontrolled(self) -> Self:
         """The same: it generates what the balance takes."""
         return self
+
+    def initial_condition(self) -> Condition:
+        """As old as the scenario says."""
+        return self.aged(Condition(), {}, self.age_years)
+
+    def aged(self, condition: Condition, wear: Mapping[str, float], years: float) -> Condition:
+        """Older; each year takes its share."""
+        left = (1 - self.degradation_per_year) ** years
+        return Condition(condition.years + years, condition.capacity * left)
+
+    def in_condition(self, condition: Condition) -> Self:
+        """A plant of that age; of a given yield only the share that is left."""
+        if self.yield_profile is None:
+            return self.model_copy(update={"age_years": condition.years})
+        if isinstance(self.capacity_kw, FreeSize):
+            raise ValueError("capacity_kw: a free size has no condition; fix it first")
+        return self.model_copy(update={"capacity_kw": self.capacity_kw * condition.capacity})
 
     def _available(self, values: Values) -> FloatArray:
         return values["yield_kw_per_kwp"] * values.size("capacity_kw", self.capacity_kw)

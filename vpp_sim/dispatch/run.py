@@ -23,6 +23,8 @@ CERTIFICATE_TOLERANCE = 1e-6
 TIGHT_TOLERANCE = 1e-9
 #: Smaller absolute values of variables (kW, kWh) are a solver's rounding, far below any tolerance here.
 DUST = 1e-9
+#: Most solves after hand-backs. The first nearly always does; more are needed where the bus is short as well.
+HAND_BACK_SOLVES = 4
 #: Spans of shortfall that an explanation lists.
 LISTED_SPANS = 5
 
@@ -205,35 +207,42 @@ def _handed_back(
 ) -> Steps[tuple[Dispatch, LinearProgram, Solution]]:
     """The dispatch after every component has handed its plan back, solved once more where a plan had to change."""
     scenario = result.scenario
-    lower, upper = program.lower.copy(), program.upper.copy()
-    tables, notes = dict(result.tables), list(result.notes)
-    changed = False
-    for name, component in scenario.components.items():
-        settlement = component.settle(result.values(name), final=False)
-        tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
-        notes.extend(f"{name}: {note}" for note in settlement.notes)
-        for quantity_name, array in settlement.pinned.items():
-            columns = program.columns(f"{name}.{quantity_name}")
-            lower[columns] = upper[columns] = array
-            changed = True
-    if not changed:
+    notes = list(result.notes)
+    settled, again, pinned = result, solution, program
+    iterations, seconds = result.solver.iterations, result.solver.seconds
+    for solves in range(HAND_BACK_SOLVES + 1):
+        lower, upper = program.lower.copy(), program.upper.copy()
+        tables, changed = dict(settled.tables), False
+        for name, component in scenario.components.items():
+            settlement = component.settle(settled.values(name), final=solves > 0)
+            tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
+            notes.extend(f"{name}: {note}" for note in settlement.notes if solves == 0)
+            for quantity_name, array in settlement.pinned.items():
+                columns = program.columns(f"{name}.{quantity_name}")
+                lower[columns] = upper[columns] = array
+                changed = True
+            for quantity_name, array in settlement.at_least.items():
+                columns = program.columns(f"{name}.{quantity_name}")
+                lower[columns] = np.maximum(lower[columns], array)
+                upper[columns] = np.maximum(upper[columns], array)
+                changed = True
+        if not changed or solves == HAND_BACK_SOLVES:
+            break
+        pinned = program.with_numbers(lower=lower, upper=upper)
+        again = yield from _solved(
+            scenario, inputs, pinned, solver, replace(options, warm_start=solution, keep_basis=False)
+        )
+        settled = _collected(scenario, inputs, pinned, again)
+        iterations, seconds = iterations + settled.solver.iterations, seconds + settled.solver.seconds
+    if again is solution:
         return replace(result, tables=tables, notes=tuple(notes)), program, solution
-    pinned = program.with_numbers(lower=lower, upper=upper)
-    again = yield from _solved(
-        scenario, inputs, pinned, solver, replace(options, warm_start=solution, keep_basis=False)
-    )
-    final = _collected(scenario, inputs, pinned, again)
-    for name, component in scenario.components.items():
-        settlement = component.settle(final.values(name), final=True)
-        tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
     more = again.objective - solution.objective
     notes.append(
         f"carrying out the plan costs {more:.2f} {scenario.currency} ({more / max(abs(solution.objective), 1.0):.4%}) "
         "more than the plan of divisible classes, which is a lower bound of any operation"
     )
-    record = replace(final.solver, iterations=final.solver.iterations + solution.iterations)
-    record = replace(record, seconds=final.solver.seconds + solution.seconds)
-    return replace(final, tables=tables, notes=tuple(notes), solver=record), pinned, again
+    record = replace(settled.solver, iterations=iterations, seconds=seconds)
+    return replace(settled, tables=tables, notes=tuple(notes), solver=record), pinned, again
 
 
 def _shortfall_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> str:
@@ -241,9 +250,19 @@ def _shortfall_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> st
     program = build_program(scenario, inputs, elastic=True)
     relaxed = solve(program, "highs")
     if not relaxed.is_optimal or relaxed.primal is None:
+        alone = [name for name in scenario.components if not _can_stand_alone(scenario, inputs, name)]
+        if alone:
+            named = " and ".join(alone)
+            which = (
+                f"{named}: limits of its own contradict each other" if len(alone) == 1 else f"{named}, each by itself"
+            )
+            return (
+                f"no operation meets every limit, even with power bought at any price, because of {which}; "
+                "look at minimum states, losses, sizes and how the horizon ends"
+            )
         return (
-            "no operation meets every limit, even with power bought at any price: limits inside one component "
-            "contradict each other; look at its minimum states and its sizes"
+            "no operation meets every limit, even with power bought at any price: limits that span components "
+            "(charge_from: onsite, export: forbidden) cannot be met; look at batteries against the renewable power there is"
         )
     lines = ["no operation meets every limit; the least change that would do, at the bus:"]
     for name, word, remedy in (
@@ -259,24 +278,11 @@ def _shortfall_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> st
             f"at most {power.max():.1f} kW: {remedy}"
         )
         lines.extend(_spans(scenario, power, wanting))
+    if len(lines) == 1 and scenario.targets:
+        return _targets_explained(scenario, inputs)
     return "\n".join(lines)
 
 
-def _spans(scenario: Scenario, power: FloatArray, wanting: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[str]:
-    """The first spans of time in which power is wanting, as text."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], wanting, [False]]).astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2]
-    local = scenario.grid.local
-    step = local[1] - local[0] if len(local) > 1 else None
-    lines = []
-    for begin, end in list(zip(begins, ends, strict=True))[:LISTED_SPANS]:
-        until = local[end - 1] + step if step is not None else local[end - 1]
-        lines.append(f"    {local[begin]:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}: {power[begin:end].max():.1f} kW")
-    if len(begins) > LISTED_SPANS:
-        lines.append(f"    and {len(begins) - LISTED_SPANS} more")
-    return lines
-    if len(lines) == 1 and scenario.targets:
-        return _targets_explained(scenario, inputs)
 def _targets_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> str:
     """By how much the targets cannot be met, whatever it costs."""
     program = build_target_search(scenario, inputs)
@@ -297,3 +303,16 @@ def _can_stand_alone(scenario: Scenario, inputs: Mapping[str, Inputs], name: str
     return solve(build_program(only, {name: inputs[name]}, elastic=True), "highs").is_optimal
 
 
+def _spans(scenario: Scenario, power: FloatArray, wanting: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[str]:
+    """The first spans of time in which power is wanting, as text."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], wanting, [False]]).astype(np.int8)))
+    begins, ends = edges[::2], edges[1::2]
+    local = scenario.grid.local
+    step = local[1] - local[0] if len(local) > 1 else None
+    lines = []
+    for begin, end in list(zip(begins, ends, strict=True))[:LISTED_SPANS]:
+        until = local[end - 1] + step if step is not None else local[end - 1]
+        lines.append(f"    {local[begin]:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}: {power[begin:end].max():.1f} kW")
+    if len(begins) > LISTED_SPANS:
+        lines.append(f"    and {len(begins) - LISTED_SPANS} more")
+    return lines
