@@ -210,6 +210,10 @@ STORE = "kind: store, power_kw: 1, energy_kwh: 2"
             "kind: store, power_kw: {min: 5, max: 2}, energy_kwh: 2",
             "power_kw.min: must be at most max (2), got 5",
         ),
+        (
+            "kind: store, power_kw: 1, energy_kwh: 2,000",
+            "[0]: a key must be text, got 0; write numbers without commas (1000, not 1,000)",
+        ),
         ("kind: store, power_kw: 1, energy_kwh: true", "energy_kwh: must be a number [kWh], got 'true'"),
         (STORE + ", span: 4", "span: must be a mapping with min, max, got 4"),
         (
@@ -225,7 +229,7 @@ def test_each_kind_of_fault_has_its_text(store: str, message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Site.model_validate(content)
     faults = faults_from_validation(caught.value, lines, "bad.yaml", model=Site)
-    assert [str(fault) for fault in faults] == [f"bad.yaml:3: parts.a.{message}"]
+    assert [str(fault) for fault in faults] == [f"bad.yaml:3: parts.a{'' if message.startswith('[') else '.'}{message}"]
 
 
 @pytest.mark.parametrize(

@@ -608,6 +608,8 @@ def _message(found: _Placed) -> str:
         return f"missing: {doc}" + (f" [{unit}]" if unit else "")
     if kind == "extra_forbidden":
         return "unknown key" + _did_you_mean(str(found.path[-1]), found.keys_beside)
+    if kind == "invalid_key":
+        return f"a key must be text, got {_kind_of(value)}; write numbers without commas (1000, not 1,000)"
     if kind in _BOUNDS:
         short, words = _BOUNDS[kind]
         bound = context[short]

@@ -42,7 +42,9 @@ def parameters(model: type[BaseModel]) -> list[Parameter]:
     >>> [p.name for p in parameters(FreeSize) if p.required]
     ['max', 'cost_per_unit']
     """
-    return [_parameter(field.alias or name, field) for name, field in model.model_fields.items()]
+    # what all components share is declared first and told last
+    fields = sorted(model.model_fields.items(), key=lambda entry: entry[0] == "cost")
+    return [_parameter(field.alias or name, field) for name, field in fields]
 
 
 def profile_forms() -> list[type[BaseModel]]:

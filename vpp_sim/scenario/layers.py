@@ -88,7 +88,7 @@ def shown_path(path: Path_, place: Place = Place()) -> str:
     >>> shown_path(("components", "battery", "power_kw")), shown_path(("site", "latitude"), Place(setting=True))
     ('battery.power_kw', '--set site.latitude')
     """
-    short = path[1:] if len(path) > 1 and path[0] == "components" else path
+    short = path[1:] if len(path) > 1 and path[0] == "components" and isinstance(path[1], str) else path
     return ("--set " if place.setting else "") + dotted_path(short)
 
 
@@ -208,6 +208,8 @@ def reference_fault(reference: str, base_dir: Path) -> str | None:
     if path.is_file():
         return None
     if not path.parent.is_dir():
-        return f"no such file '{reference}' (there is no folder '{path.parent}')"
+        return f"no such file '{reference}'; there is no folder '{path.parent}'"
     close = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
-    return f"no such file '{reference}'" + (f"; did you mean {close}?" if close else f" in '{path.parent}'")
+    if close is not None:
+        return f"no such file '{reference}'; did you mean {close}?"
+    return f"no such file '{reference}'" + ("" if path.is_absolute() else "; paths begin at the scenario file's folder")

@@ -267,13 +267,13 @@ class _Loading:
             if kind is None:
                 continue
             if kind.exactly_one and first_of_kind.setdefault(part["kind"], name) != name:
-                self._fault(path, f"a second {part['kind']}; the first is {first_of_kind[part['kind']]}; keep one")
+                self._fault(path, f"a second {part['kind']} beside {first_of_kind[part['kind']]}; keep one")
             component = self._validated(kind, part, path)
             if component is not None:
                 found[name] = component
         for word, kind in REGISTRY.items():
             if kind.exactly_one and word not in first_of_kind:
-                self._fault(("components",), f"missing: exactly one component of kind {word}")
+                self._fault(("components",), f"missing: one of kind {word}; add {word}: {{kind: {word}, ...}}")
         return found
 
     def _check_name(self, name: object, path: Path_) -> None:
@@ -290,7 +290,7 @@ class _Loading:
             return None
         word = part.get("kind")
         if word is None:
-            hint = f"kind: {path[-1]}" if path[-1] in REGISTRY else f"one of {known}"
+            hint = f"write kind: {path[-1]}" if path[-1] in REGISTRY else f"one of {known}"
             self._fault(path, f"missing: kind; {hint}")
             return None
         if not isinstance(word, str) or word not in REGISTRY:

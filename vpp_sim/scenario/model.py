@@ -124,7 +124,7 @@ class Frame(StrictModel):
     site: Site = quantity("where the site stands")
     weather: WeatherSource = quantity("where sun and temperature come from")
     tariff: str | dict[str, Any] = quantity("a tariff's name, a file, or a tariff written out")
-    components: dict[str, Any] = quantity("the components of the site by name")
+    components: dict[Any, Any] = quantity("the components of the site by name")
     targets: dict[str, Target] = quantity("what the site is to reach over the horizon, by name", default_factory=dict)
     dispatch: DispatchOptions = quantity("how the best operation is found", default_factory=DispatchOptions)
     economics: Economics = quantity("money over years", default_factory=Economics)
