@@ -262,7 +262,7 @@ def _shortfall_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> st
             )
         return (
             "no operation meets every limit, even with power bought at any price: limits that span components "
-            "(charge_from: onsite, export: forbidden) cannot be met; look at batteries against the renewable power there is"
+            "(charge_from: onsite, export: forbidden) cannot be met; look at batteries and the renewable power there is"
         )
     lines = ["no operation meets every limit; the least change that would do, at the bus:"]
     for name, word, remedy in (
