@@ -1,4 +1,4 @@
-"""Random programs with chain structure, in the shape of dispatch problems: every block on and off, any size and step."""
+"""Random programs with chain structure, in the shape of dispatch problems: every block on and off."""
 
 from __future__ import annotations
 

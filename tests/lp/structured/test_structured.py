@@ -9,13 +9,12 @@ from vpp_sim.lp import LinearProgram, ProgramBuilder, SolveOptions, SolveStatus,
 from vpp_sim.lp.solvers.structured import declined, try_structured
 from vpp_sim.lp.solvers.structured import solver as structured_solver
 
-
 SHAPES, EACH = 44, 12  # 528 programs; one compilation (about 0.4 s) per shape
 
 
 @pytest.mark.parametrize("shape", range(SHAPES))
 def test_random_batches_agree_with_highs(shape, random_program):
-    """Objective within 1e-6, certificate at 1e-8, same status: a wrong elimination or bound would show in one of them."""
+    """Objective within 1e-6, certificate at 1e-8, same status: a wrong elimination or bound would show."""
     programs = [random_program(shape, numbers_seed=977 * shape + k, max_steps=192) for k in range(EACH)]
     attempts = try_structured(programs, SolveOptions())
     for program, attempt in zip(programs, attempts, strict=True):

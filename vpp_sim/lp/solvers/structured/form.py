@@ -1,4 +1,4 @@
-"""Reads the chain structure of linear programs into the form that the kernels are written for, and their numbers into lanes.
+"""Reads the chain structure of linear programs into the form that the kernels are written for.
 
 The form is static: which columns, rows and border entries there are, which bounds exist, and of which kind each number
 is (a constant of the code, one per lane, one per step for all lanes, one per step and lane). Programs of one form share
@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 
 from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram, RowBlock, TotalRow
-from vpp_sim.lp.solvers.structured.vector_code import LANES
 
 MAX_BORDER = 24  # dense border columns and rows: each costs (rows per step) numbers of memory per step
 MAX_STATES = 16
@@ -22,7 +21,7 @@ MAX_ROWS = 48
 GlobalKind = Literal["perm", "live"]
 
 
-class Declined(Exception):
+class Declined(Exception):  # noqa: N818 - a verdict, not an error
     """The program lies outside of what the structured solver accepts; the text says why."""
 
 
@@ -52,6 +51,7 @@ class Box:
 
     @property
     def num_slots(self) -> int:
+        """Numbers in the state: the value, and a dual for each bound."""
         return 1 + (self.lower != "none") + (self.upper != "none")
 
 
@@ -155,6 +155,7 @@ class Form:
 
     @property
     def num_border(self) -> int:
+        """Spikes of a cut chain, total rows, dense and live globals."""
         return (len(self.states) if self.segmented else 0) + self.num_totals + self.num_perm + self.num_live
 
     def key(self) -> str:
@@ -197,6 +198,7 @@ class LiveBlock:
 
 
 def total_of(terms: list[float | FloatArray]) -> float | FloatArray:
+    """Sum of the coefficients of one variable."""
     total = terms[0]
     for term in terms[1:]:
         total = total + term
@@ -224,7 +226,7 @@ class Globals:
         """Border entries that a global term meets: (kind, number, mask of steps or None for all)."""
         first = program.first_global_column
         if np.ndim(column) == 0:
-            offset = int(column) - first  # type: ignore[arg-type]
+            offset = int(column) - first
             if offset in self.perm:
                 return [("perm", self.perm.index(offset), None)]
             for number, block in enumerate(self.live):
@@ -244,16 +246,17 @@ def classify_globals(program: LinearProgram) -> Globals:
     num = program.num_columns - first
     scalar_use: set[int] = set()
     arrays: list[IntArray] = []
-    for row in (*program.row_blocks, *program.total_rows):
-        for term in row.global_terms:
-            if np.ndim(term.column) == 0:
-                scalar_use.add(int(term.column) - first)
-            else:
-                offsets = np.asarray(term.column, dtype=np.int64) - first
-                if offsets.size and (offsets == offsets[0]).all():
-                    scalar_use.add(int(offsets[0]))
-                elif not any(offsets is known or np.array_equal(offsets, known) for known in arrays):
-                    arrays.append(offsets)
+    terms = [term for block in program.row_blocks for term in block.global_terms]
+    terms += [term for total in program.total_rows for term in total.global_terms]
+    for term in terms:
+        if np.ndim(term.column) == 0:
+            scalar_use.add(int(term.column) - first)
+        else:
+            offsets = np.asarray(term.column, dtype=np.int64) - first
+            if offsets.size and (offsets == offsets[0]).all():
+                scalar_use.add(int(offsets[0]))
+            elif not any(offsets is known or np.array_equal(offsets, known) for known in arrays):
+                arrays.append(offsets)
     live: list[LiveBlock] = []
     perm: set[int] = set(scalar_use)
     taken: set[int] = set()

@@ -6,12 +6,13 @@ Everything in this file is per chain or per border variable; what is per step ha
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpp_sim.lp.program import FloatArray, IntArray
 from vpp_sim.lp.solvers.structured import kernels as k
@@ -23,7 +24,7 @@ MAX_ITERATIONS = 120
 STALL_LIMIT = 15
 STEP_FACTOR = 0.9995
 PROJECTIONS = 6  # attempts to restore the rows of a point that is optimal otherwise
-BoolArray = np.ndarray
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass
@@ -74,8 +75,9 @@ class Barriers:
         self.zu = np.where(go, self.zu + dual * self.dzu, self.zu)
 
     def products(self) -> FloatArray:
+        """Sum of distance times dual, per chain."""
         low = np.where(self.low, self.p * self.zl, 0.0)
-        return (low + np.where(self.high, self.gap_high * self.zu, 0.0)).sum(axis=0)
+        return np.asarray((low + np.where(self.high, self.gap_high * self.zu, 0.0)).sum(axis=0))
 
     def affine(self, dp: FloatArray) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
         """Store the affine direction; largest ratios and the three sums of products."""
@@ -208,8 +210,8 @@ class Interior:
             self.live_events = self.events[:, :, : slots.event_stride].reshape(
                 self.groups, self.records, form.num_live, -1, LANES
             )
-            ends = self.ending.reshape(self.records, form.num_live, self.groups, LANES).transpose(2, 0, 1, 3)
-            self.live_events[:, :, :, k.LIVE_RETIRES, :] = ends
+            ending = self.ending.reshape(self.records, form.num_live, self.groups, LANES).transpose(2, 0, 1, 3)
+            self.live_events[:, :, :, k.LIVE_RETIRES, :] = ending
         self.num_crossing_ids = np.unique(self.crossing[self.crossing >= 0])
 
     def _plan_border(self) -> None:
@@ -278,7 +280,7 @@ class Interior:
         self.calls: list[IntArray] = []
         if self.pool is not None and self.groups > 1:
             bounds = np.linspace(0, self.groups, min(2, self.groups) + 1).astype(np.int64)
-            for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+            for first, end in pairwise(bounds):
                 part = common.copy()
                 part[k.FIRST], part[k.END] = first, end
                 self.calls.append(part)
@@ -332,7 +334,7 @@ class Interior:
         lengths = self.layout.lengths[self.lanes] if self.segmented else np.full(self.groups * LANES, self.steps)
         if self.segmented:
             lengths = np.where(self.real_lane, lengths, 0)
-        self._write(k.LENGTH, lengths)
+        self._write(k.LENGTH, lengths.astype(np.float64))
         # residuals count relative to a row's terms and one unit of the program
         self._write(k.UNIT, np.clip(1.0 / self.numbers.size_scale[self.chains], 1e-6, 1.0))
         if self.segmented:
@@ -386,7 +388,8 @@ class Interior:
         count = self.chains.size
         triangle = self.out[:, slots.out_border : slots.out_rhs, :].transpose(0, 2, 1).reshape(self.groups * LANES, -1)
         weights = np.concatenate((triangle.ravel(), triangle[:, self.off_diagonal].ravel()))
-        matrix = np.bincount(self.flat, weights, minlength=count * m * m).reshape(count, m, m)[:, :-1, :-1]
+        summed = np.bincount(self.flat, weights, minlength=count * m * m).astype(np.float64)
+        matrix = summed.reshape(count, m, m)[:, :-1, :-1]
         edge = self.edge
         n = self.edge_at.size
         if n:
@@ -430,7 +433,8 @@ class Interior:
         lanes = self.out[:, slots.out_rhs : slots.out_activity, :].transpose(0, 2, 1).reshape(self.groups * LANES, -1)
         direction = np.zeros_like(self.edge.p)
         if self.unknowns:
-            rhs = np.bincount(self.rhs_flat, lanes.ravel(), minlength=count * m).reshape(count, m)[:, :-1]
+            summed = np.bincount(self.rhs_flat, lanes.ravel(), minlength=count * m).astype(np.float64)
+            rhs = summed.reshape(count, m)[:, :-1]
             rhs[:, self.edge_at] += edge_rhs[self.edge_unknown].T
             if form.num_totals:
                 rhs[:, self.total_at] += total_rhs.T
@@ -490,9 +494,9 @@ class Interior:
             activity[self.living[record, live, lane], self.chain_of_lane[lane]] = values[record, live, lane]
             if self.segmented:
                 for b in range(form.num_live):
-                    lanes = self._lanes(at + form.num_perm + b)
-                    for lane in np.flatnonzero((self.crossing[b] >= 0) & self.real_lane):
-                        activity[self.crossing[b, lane], 0] += lanes[lane]
+                    found = self._lanes(at + form.num_perm + b)
+                    kept = np.flatnonzero((self.crossing[b] >= 0) & self.real_lane)
+                    np.add.at(activity[:, 0], self.crossing[b, kept], found[kept])
         return activity
 
     def restrict(self, chains: IntArray) -> None:

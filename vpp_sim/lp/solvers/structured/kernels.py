@@ -51,14 +51,17 @@ class Slots:
 
     @cached_property
     def num_states(self) -> int:
+        """Rows that couple neighbouring steps."""
         return len(self.form.states)
 
     @cached_property
     def spikes(self) -> int:
+        """Border places of the state rows that a segment begins with."""
         return self.num_states if self.form.segmented else 0
 
     @cached_property
     def num_border(self) -> int:
+        """Places in the border."""
         return self.form.num_border
 
     @cached_property
@@ -68,15 +71,18 @@ class Slots:
 
     @cached_property
     def first_perm(self) -> int:
+        """Border position of the first dense global."""
         return self.first_live - self.form.num_perm
 
     # per-lane values
     @cached_property
     def total_dual(self) -> int:
+        """Duals of the total rows."""
         return HEAD
 
     @cached_property
     def perm_value(self) -> int:
+        """Values of the dense globals."""
         return HEAD + self.form.num_totals
 
     @cached_property
@@ -96,6 +102,7 @@ class Slots:
 
     @cached_property
     def num_values(self) -> int:
+        """Values per lane."""
         return self.previous + len(self.form.lag_columns)
 
     # factors of one step: pivots and right-hand sides, then the columns
@@ -144,15 +151,18 @@ class Slots:
 
     @cached_property
     def num_factor(self) -> int:
+        """Numbers that one step keeps of its factorisation."""
         return sum((2 if len(members) == 1 else 5) + len(members) * len(reached) for members, reached in self.blocks)
 
     def front_of_global(self, kind: GlobalKind, number: int) -> int:
+        """Front position of a global."""
         nl = len(self.form.order) - self.num_states
         at = self.first_perm if kind == "perm" else self.first_live
         return nl + 2 * self.num_states + len(self.form.partners) + at + number
 
     @cached_property
     def event_stride(self) -> int:
+        """Numbers per event record."""
         return self.form.num_live * (LIVE_COLUMN + self.num_states + self.num_border)
 
     # results of predict_forward
@@ -163,10 +173,12 @@ class Slots:
 
     @cached_property
     def out_size(self) -> int:
+        """Rows of the Schur complement: next states, then border."""
         return self.num_states + self.num_border
 
     @cached_property
     def out_rhs(self) -> int:
+        """Right-hand side that belongs to it."""
         return self.out_border + self.out_size * (self.out_size + 1) // 2
 
     @cached_property
@@ -176,6 +188,7 @@ class Slots:
 
     @cached_property
     def num_out(self) -> int:
+        """Results per lane."""
         return self.out_activity + self.form.num_totals + self.form.num_perm + self.form.num_live
 
 
@@ -553,7 +566,7 @@ class _Sweep:
         y_total = [self.value(s.total_dual + d) for d in range(form.num_totals)]
         self.pull = self.value(PULL)
         r_bound: list[Expr] = []
-        for v, row in enumerate(form.bound_rows):
+        for v, bound in enumerate(form.bound_rows):
             barrier = self.barriers[len(form.columns) + v]
             if barrier.low is False and barrier.high is False:
                 r_bound.append(0.0)
@@ -573,14 +586,14 @@ class _Sweep:
             )
             residual = c.where(bounded, self.residual_of_bound_row(v), 0.0)
             r_bound.append(residual)
-            size = c.absolute(self.number(row.rhs)) + self.value(UNIT)
-            if row.column is not None:
-                size = size + c.absolute(self.number(row.coefficient) * self.barriers[row.column].p)
+            size = c.absolute(self.number(bound.rhs)) + self.value(UNIT)
+            if bound.column is not None:
+                size = size + c.absolute(self.number(bound.coefficient) * self.barriers[bound.column].p)
             relative = c.rough_ratio(c.absolute(residual), size)
             sums["row"] = c.larger(c.where(self.active, relative, 0.0), sums["row"])  # type: ignore[assignment]
             y = barrier.zl - barrier.zu
-            sums["dual"] = sums["dual"] + c.where(barrier.moves, self.number(row.rhs) * y, 0.0)  # type: ignore[assignment]
-            for kind, k, item in row.globals:
+            sums["dual"] = sums["dual"] + c.where(barrier.moves, self.number(bound.rhs) * y, 0.0)  # type: ignore[assignment]
+            for kind, k, item in bound.globals:
                 gamma = self.number(item)
                 at = s.front_of_global(kind, k)
                 pulled = gamma * (barrier.h * residual)
@@ -686,9 +699,9 @@ class _Sweep:
         for r, row in enumerate(form.rows):
             for kind, k, item in row.globals:
                 add(self.position[r], s.front_of_global(kind, k), self.number(item))
-        for v, row in enumerate(form.bound_rows):
+        for v, bound in enumerate(form.bound_rows):
             h = c.where(self.active, self.h_slack[v], 0.0)
-            gammas = [(s.front_of_global(kind, k), self.number(item)) for kind, k, item in row.globals]
+            gammas = [(s.front_of_global(kind, k), self.number(item)) for kind, k, item in bound.globals]
             for k, (at, gamma) in enumerate(gammas):
                 for other, second in gammas[k:]:
                     add(at, other, -1.0 * (gamma * second * h))
@@ -700,14 +713,14 @@ class _Sweep:
         owner = {at: i for i, at in self.kept.items()}
         slot = 0
         for members, reached in s.blocks:
-            row = members[0]
-            if row == self.nl and self.first is not None:
+            place = members[0]
+            if place == self.nl and self.first is not None:
                 self.detach_spikes(front, add, get, rhs)
-            stays = None  # mask of the lanes where this row is eliminated here
-            if row >= self.nl and self.first is not None:
+            stays = None  # mask of the lanes where this place is eliminated here
+            if place >= self.nl and self.first is not None:
                 stays = c.builder.not_(self.first)
-            pivot = c.larger(get(row, row), PIVOT_FLOOR)
-            usable = c.both(c.both(c.above(diagonal[row], 1e-40), self.active), stays)
+            pivot = c.larger(get(place, place), PIVOT_FLOOR)
+            usable = c.both(c.both(c.above(diagonal[place], 1e-40), self.active), stays)
             alone = c.where(usable, 1.0 / c.vec(pivot), 0.0)
             if len(members) == 1:
                 inverse: list[list[Expr]] = [[alone]]
@@ -718,8 +731,9 @@ class _Sweep:
                 # is accurate even where both p and q are tiny (an idle battery), where either alone would be no pivot
                 state = members[1]
                 moves = self.barriers[owner[state]].moves
-                p, q, a = c.vec(get(row, row)), -1.0 * c.vec(get(state, state)), get(row, state)
-                p = c.larger(p, PIVOT_FLOOR)
+                p: Expr = c.larger(get(place, place), PIVOT_FLOOR)
+                q: Expr = -1.0 * c.vec(get(state, state))
+                a = get(place, state)
                 scale = 1.0 / c.vec(p * q + a * a)
                 both = c.both(moves, stays)
                 # in a segment's first step the row stays and the state goes alone
@@ -903,7 +917,7 @@ class _Sweep:
             c.store(chosen, self.event, self.event_slot(live, LIVE_DIRECTION))
 
     def backward_step(self) -> None:
-        c, form, s = self.c, self.form, self.slots
+        c, s = self.c, self.slots
         self.loaded = {}
         self.read_point()
         self.curvature()
@@ -970,15 +984,15 @@ class _Sweep:
             for at, entry in self.entries[i].items():
                 force = force + entry * u[at]
             dp.append(c.where(self.barriers[i].moves, self.theta[i] * force, 0.0))
-        for v, row in enumerate(form.bound_rows):
+        for v, bound in enumerate(form.bound_rows):
             barrier = self.barriers[len(form.columns) + v]
             if barrier.low is False and barrier.high is False:
                 dp.append(0.0)
                 continue
             move: Expr = 0.0 if self.correct else -1.0 * residual[v]
-            if row.column is not None:
-                move = move + self.number(row.coefficient) * dp[row.column]
-            for kind, k, item in row.globals:
+            if bound.column is not None:
+                move = move + self.number(bound.coefficient) * dp[bound.column]
+            for kind, k, item in bound.globals:
                 move = move + self.number(item) * self.global_direction(u, kind, k)
             dp.append(c.where(barrier.moves, move, 0.0))
         ratio_primal, ratio_dual = self.ratio_primal.get(), self.ratio_dual.get()

@@ -22,9 +22,9 @@ from vpp_sim.lp.solvers.structured.form import (
     Item,
     Row,
     Structure,
-    total_of,
     gathered,
     single_bounds,
+    total_of,
 )
 from vpp_sim.lp.solvers.structured.vector_code import LANES
 
@@ -60,14 +60,17 @@ class Layout:
 
     @property
     def segmented(self) -> bool:
+        """Whether one program is cut over lanes."""
         return self.starts.size > 1
 
     @property
     def num_lanes(self) -> int:
+        """Lanes with work."""
         return self.starts.size if self.segmented else self.num_programs
 
     @property
     def num_groups(self) -> int:
+        """Vectors of lanes."""
         return -(-self.num_lanes // LANES)
 
     @property
@@ -77,6 +80,7 @@ class Layout:
 
     @property
     def longest(self) -> int:
+        """Steps that the kernels run over."""
         return int(self.lengths.max())
 
     @property
@@ -119,7 +123,7 @@ class Fields:
                 )
         self.kinds.append(f"const {first}" if kind == "const" else kind)
         if kind == "const":
-            return Item("const", value=float(first))  # type: ignore[arg-type]
+            return Item("const", value=float(first))
         if kind == "lane":
             self.lane.append(values)
             return Item("lane", len(self.lane) - 1)
@@ -229,7 +233,7 @@ def _equilibrate(structure: Structure, programs: list[LinearProgram]) -> tuple[d
             size = float(np.abs(term.coefficient).max())
             if size > 0.0:
                 entries.append((number, term.block, size))
-    rows = {number: 1.0 for number in (*structure.equations, *structure.bounds)}
+    rows = dict.fromkeys((*structure.equations, *structure.bounds), 1.0)
     columns = [1.0] * len(program.step_blocks)
     if all(1 / 16 <= size <= 16 for _, _, size in entries):
         return rows, columns
@@ -247,7 +251,7 @@ def _equilibrate(structure: Structure, programs: list[LinearProgram]) -> tuple[d
     return {r: power_of_two(s) for r, s in rows.items()}, [power_of_two(s) for s in columns]
 
 
-def pour(  # noqa: C901 - one pass over the description, in the order of the text above
+def pour(
     programs: list[LinearProgram], structure: Structure, layout: Layout, known: list[str] | None = None
 ) -> Numbers:
     """Form and numbers of programs that share `structure`; raises Declined for what the kernels cannot hold."""
@@ -411,8 +415,8 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
             sizes[q] = max(sizes[q], float(np.abs(known_side - equation_rhs[number][q]).max()) * row_scale[number])
     for q in range(count):
         if sizes[q] == 0.0:
-            for one in spans:
-                widths = one.upper[q] - one.shift[q]
+            for own in spans:
+                widths = own.upper[q] - own.shift[q]
                 finite = widths[np.isfinite(widths)]
                 sizes[q] = max(sizes[q], float(np.abs(finite).max(initial=0.0)))
     costs = np.array(
@@ -462,14 +466,14 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
     # --- columns -----------------------------------------------------------------------------------------------
     constant = np.array([p.cost_offset for p in programs])
     columns: list[Column] = []
-    for i, block in enumerate(first_program.step_blocks):
-        one = spans[i]
+    for i, step_block in enumerate(first_program.step_blocks):
+        own = spans[i]
         cost_values: list[Value] = []
         for q, program in enumerate(programs):
-            cost = _slice(program.cost, block.start, n)
-            constant[q] += one.sign * float(cost @ one.shift[q])
-            cost_values.append(cost * (one.sign * column_scale[i] / objective_scale[q]))
-        columns.append(Column(fields.item(cost_values), make_box(one, column_scale[i])))
+            cost = _slice(program.cost, step_block.start, n)
+            constant[q] += own.sign * float(cost @ own.shift[q])
+            cost_values.append(cost * (own.sign * column_scale[i] / objective_scale[q]))
+        columns.append(Column(fields.item(cost_values), make_box(own, column_scale[i])))
 
     # --- equations ---------------------------------------------------------------------------------------------
     rows: list[Row] = []
@@ -493,14 +497,14 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
             entries.append((kind, k, fields.item(values)))
         rhs: list[Value] = []
         if number in open_rows:
-            one = span(
+            box_span = span(
                 [_slice(p.row_lower, block.start, n) - equation_rhs[number][q] for q, p in enumerate(programs)],
                 [_slice(p.row_upper, block.start, n) - equation_rhs[number][q] for q, p in enumerate(programs)],
             )
-            slack = Column(Item("const"), make_box(one, 1.0 / scale))
-            slack.rows.append((r, 0, Item("const", value=-one.sign)))
+            slack = Column(Item("const"), make_box(box_span, 1.0 / scale))
+            slack.rows.append((r, 0, Item("const", value=-box_span.sign)))
             columns.append(slack)
-            rhs = [one.sign * one.shift[q] * scale / size_scale[q] for q in range(count)]
+            rhs = [box_span.sign * box_span.shift[q] * scale / size_scale[q] for q in range(count)]
         else:
             rhs = [
                 (_slice(p.row_lower, block.start, n) - equation_rhs[number][q]) * (scale / size_scale[q])
@@ -518,32 +522,34 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
             np.asarray(shifted(gathered(p.row_blocks[number], 0), 0, q)) + global_shifted(p.row_blocks[number], q)
             for q, p in enumerate(programs)
         ]
-        one = span(
+        box_span = span(
             [bound_low[number][q] - moved[q] for q in range(count)],
             [bound_high[number][q] - moved[q] for q in range(count)],
         )
-        turn = one.sign * scale
+        turn = box_span.sign * scale
         terms = gathered(block, 0)
-        column = next(iter(terms)) if terms else None
+        moving_column = next(iter(terms)) if terms else None
         coefficient = Item("const")
-        if column is not None:
+        if moving_column is not None:
             coefficient = fields.item(
                 [
-                    np.asarray(total_of(gathered(p.row_blocks[number], 0).get(column, [0.0])))
-                    * (turn * column_scale[column] * spans[column].sign)
+                    np.asarray(total_of(gathered(p.row_blocks[number], 0).get(moving_column, [0.0])))
+                    * (turn * column_scale[moving_column] * spans[moving_column].sign)
                     for p in programs
                 ]
             )
-            columns[column].bound_rows.append(len(bound_rows))
+            columns[moving_column].bound_rows.append(len(bound_rows))
         per_program = [global_terms(p.row_blocks[number], q) for q, p in enumerate(programs)]
         entries = []
         for kind, k in per_program[0]:
             values = [np.asarray(per_program[q][kind, k]) * turn * sign_of(kind, k, q) for q in range(count)]
             entries.append((kind, k, fields.item(values)))
         # sign (a x + gamma g) = shift + p, in scaled units
-        rhs = [one.shift[q] * (scale / size_scale[q]) for q in range(count)]
-        bound_rows.append(BoundRow(column, coefficient, entries, fields.item(rhs), make_box(one, 1.0 / scale)))
-        bound_signs.append(one.sign)
+        rhs = [box_span.shift[q] * (scale / size_scale[q]) for q in range(count)]
+        bound_rows.append(
+            BoundRow(moving_column, coefficient, entries, fields.item(rhs), make_box(box_span, 1.0 / scale))
+        )
+        bound_signs.append(box_span.sign)
 
     # --- total rows ----------------------------------------------------------------------------------------------
     num_totals = len(structure.totals)
@@ -607,7 +613,7 @@ def pour(  # noqa: C901 - one pass over the description, in the order of the tex
                 total_rhs[d, q] = row_low * scale / size_scale[q]
 
     # --- globals in no row -----------------------------------------------------------------------------------------
-    unused = []
+    unused: list[FloatArray] = []
     for program in programs:
         idle = np.array([base + j for j in globals_.unused], dtype=np.int64)
         q = len(unused)

@@ -19,7 +19,7 @@ from vpp_sim.lp.solvers.structured.form import Declined, Structure, read_structu
 from vpp_sim.lp.solvers.structured.vector_code import LANES
 
 if TYPE_CHECKING:
-    from vpp_sim.lp.solvers.structured.numbers import Layout, Numbers
+    from vpp_sim.lp.solvers.structured.numbers import Numbers
 
 DEFAULT_TOLERANCE = 1e-8
 BATCH = 64  # programs taken at once from a batch
@@ -210,8 +210,8 @@ def _chunk(
                 primal, dual = points.solution(int(chain))
                 certificate = certify(program, primal, dual)
             iterations = int(before[chain] + outcome.iterations[chain])
-            attempts[q] = _judged(program, primal, dual, certificate, tolerance, iterations, notes)
-            if outcome.converged[chain] and attempts[q].reason:
+            judged = attempts[q] = _judged(program, primal, dual, certificate, tolerance, iterations, notes)
+            if outcome.converged[chain] and judged.reason:
                 again.append(chain)
         if not again:
             break

@@ -70,7 +70,7 @@ class Code:
     """Writes one function `void name(int64 *parameters)` of an LLVM module."""
 
     def __init__(self, module: Any, name: str) -> None:
-        from llvmlite import ir
+        from llvmlite import ir  # type: ignore[import-untyped]
 
         self.ir = ir
         self.double = ir.DoubleType()
@@ -98,6 +98,7 @@ class Code:
         return Vec(self, emit(self.vec(left).value, self.vec(right).value, flags=("contract",)))
 
     def add(self, left: Expr, right: Expr) -> Expr:
+        """Sum."""
         if isinstance(left, float) and left == 0.0:
             return right
         if isinstance(right, float) and right == 0.0:
@@ -105,6 +106,7 @@ class Code:
         return self._emit("fadd", left, right)
 
     def subtract(self, left: Expr, right: Expr) -> Expr:
+        """Difference."""
         if isinstance(right, float) and right == 0.0:
             return left
         if isinstance(left, float) and left == 0.0:
@@ -112,6 +114,7 @@ class Code:
         return self._emit("fsub", left, right)
 
     def multiply(self, left: Expr, right: Expr) -> Expr:
+        """Product."""
         if isinstance(left, float):
             left, right = right, left
         if isinstance(right, float) and isinstance(left, Vec):
@@ -126,6 +129,7 @@ class Code:
         return self._emit("fmul", left, right)
 
     def divide(self, left: Expr, right: Expr) -> Expr:
+        """Quotient."""
         if isinstance(left, float) and left == 0.0:
             return 0.0
         return self._emit("fdiv", left, right)
@@ -151,6 +155,7 @@ class Code:
         return self.where(self.above(left, right), left, right)
 
     def absolute(self, value: Expr) -> Expr:
+        """Magnitude."""
         if isinstance(value, float):
             return abs(value)
         name = f"llvm.fabs.v{LANES}f64"
@@ -177,6 +182,7 @@ class Code:
         return self.builder.inttoptr(self.parameter(number), self.double.as_pointer())
 
     def offset(self, pointer: Any, doubles: Any) -> Any:
+        """Pointer to doubles, moved."""
         return self.builder.gep(pointer, [doubles], source_etype=self.double)
 
     def offset_int(self, pointer: Any, integers: Any) -> Any:
@@ -198,6 +204,7 @@ class Code:
         return Vec(self, self.builder.shuffle_vector(one, undefined, pattern))
 
     def store(self, value: Expr, pointer: Any, slot: int) -> None:
+        """Write vector number `slot` behind a pointer."""
         at = self.offset(pointer, self.int(slot * LANES))
         self.builder.store(self.vec(value).value, self.builder.bitcast(at, self.vector.as_pointer()), align=64)
 
@@ -227,6 +234,7 @@ class Code:
         return slot
 
     def read_int(self, slot: Any) -> Any:
+        """Value of an integer variable."""
         return self.builder.load(slot, typ=self.int)
 
     @contextmanager
@@ -249,6 +257,7 @@ class Code:
 
     @contextmanager
     def only_if(self, condition: Any) -> Iterator[None]:
+        """A branch that is rarely taken."""
         with self.builder.if_then(condition, likely=False):
             yield
 
@@ -263,9 +272,11 @@ class Variable:
         self.slot = slot
 
     def get(self) -> Vec:
+        """The value now."""
         return Vec(self.code, self.code.builder.load(self.slot, align=64, typ=self.code.vector))
 
     def set(self, value: Expr) -> None:
+        """Assign."""
         self.code.builder.store(self.code.vec(value).value, self.slot, align=64)
 
 
@@ -295,7 +306,7 @@ def is_cached(key: str) -> bool:
 
 def _file_key(key: str) -> str:
     import llvmlite
-    import llvmlite.binding as llvm
+    import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
     machine = f"{llvmlite.__version__} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
     return hashlib.sha256(f"{key} {machine}".encode()).hexdigest()[:32]
