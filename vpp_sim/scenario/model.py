@@ -18,6 +18,7 @@ from pydantic import BaseModel, field_validator, model_validator
 from vpp_sim.components.base import Component, Context, Inputs
 from vpp_sim.errors import Fault, InputError, nearest
 from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.lp.solvers import solver_by_name
 from vpp_sim.scenario.layers import Layer, parsed_path, with_references
 from vpp_sim.scenario.targets import Target
 from vpp_sim.time_grid import STEP_MINUTES, TimeGrid
@@ -27,7 +28,6 @@ from vpp_sim.weather import Site, Weather, WeatherSource, read_weather, source_f
 if TYPE_CHECKING:
     from vpp_sim.tariffs import Tariff
 
-SOLVERS = ("auto", "highs", "pulp:NAME")
 #: Above this difference between a zone's clock and the sun a remark is due; Kashgar on Beijing time is 3 h.
 CLOCK_AGAINST_SUN_HOURS = 3.5
 DEGREES_PER_HOUR = 15.0
@@ -96,14 +96,13 @@ class DispatchOptions(StrictModel):
     """How the best operation is found."""
 
     strategy: Literal["optimal"] = quantity("perfect foresight over the whole horizon", default="optimal")
-    solver: str = quantity("solver of the linear program: auto, highs, or pulp:NAME", default="auto")
+    solver: str = quantity("solver of the linear program: auto, highs, structured, or pulp:NAME", default="auto")
     time_limit_seconds: float | None = quantity("longest time for one solve", unit="s", default=None, gt=0)
 
     @field_validator("solver")
     @classmethod
     def _known_solver(cls, name: str) -> str:
-        if not re.fullmatch(r"auto|highs|pulp:[A-Za-z][A-Za-z0-9_]*", name):
-            raise ValueError(f"unknown solver {name!r}; one of {', '.join(SOLVERS)} (e.g. pulp:CBC)")
+        solver_by_name(name)
         return name
 
 
