@@ -217,6 +217,7 @@ def _run_document(simulation: Simulation, command: str, timings: Mapping[str, fl
         "scenario_digest": scenario.digest(),
         "inputs": {str(path): file_digest(path) for path in scenario.files()},
         "solver": _solver_document(simulation.optimal.solver),
+        "baseline_solver": _solver_document(simulation.baseline.solver),
         "objective": {"optimal": simulation.optimal.objective, "baseline": simulation.baseline.objective},
         "sizes": dict(simulation.optimal.sizes),
         "target_duals": dict(simulation.optimal.target_duals),
@@ -295,14 +296,18 @@ def read_folder(folder: Path) -> Simulation:
     """A run from its files alone; every KPI, the bill and all checks are computed anew.
 
     Raises:
-        InputError: a file is missing or cannot be read.
+        InputError: a file is missing or cannot be read, or the files do not belong together.
     """
     document = read_run_document(folder)
     scenario = load_scenario(folder / SCENARIO_FILE, check_files=False)
-    sizes = document["sizes"]
-    optimal = _read_dispatch(folder, "optimal", scenario, document)
-    baseline = _read_dispatch(folder, "baseline", baseline_scenario(scenario, sizes), document)
-    return Simulation(optimal, baseline, summarize(optimal, baseline), document.get("timings", {}))
+    try:
+        optimal = _read_dispatch(folder, "optimal", scenario, document)
+        baseline = _read_dispatch(folder, "baseline", baseline_scenario(scenario, document["sizes"]), document)
+        summary = summarize(optimal, baseline)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        # a series, table or entry that the components of the scenario have is absent or of another form
+        raise InputError(f"{folder}: its files do not belong together: {type(error).__name__}: {error}") from error
+    return Simulation(optimal, baseline, summary, document.get("timings", {}))
 
 
 def _read_dispatch(folder: Path, which: str, scenario: Scenario, document: Mapping[str, Any]) -> Dispatch:
@@ -315,7 +320,8 @@ def _read_dispatch(folder: Path, which: str, scenario: Scenario, document: Mappi
         name = path.name.removeprefix(prefix).removesuffix(".parquet")
         if name.split(".")[0] in scenario.components and path.name not in SERIES_FILES.values():
             tables[name] = _read_parquet(path)
-    solver = {**document["solver"], "notes": tuple(document["solver"]["notes"])}
+    solver = document["solver" if which == "optimal" else "baseline_solver"]
+    solver = {**solver, "notes": tuple(solver["notes"])}
     nan = {key: np.nan for key in ("gap", "primal_residual", "dual_residual") if solver.get(key) is None}
     return Dispatch(
         scenario=scenario,
@@ -347,17 +353,19 @@ def verify_folder(folder: Path) -> list[Check]:
     written, the physics is replayed, and what the components read from outside is read again where it is still there.
 
     Raises:
-        InputError: the folder is not that of a run, or so damaged that it cannot be read.
+        InputError: the folder is not that of a run: there is no run.json that can be read.
     """
     document = read_run_document(folder)
     checks = [_said("run.json is as it was sealed", document.get("seal") == _seal_of(document))]
     for name, digest in document.get("files", {}).items():
         path = folder / name
         checks.append(_said(f"{name} is as it was written", path.is_file() and file_digest(path) == digest))
-    simulation = read_folder(folder)
+    try:
+        simulation, written = read_folder(folder), _read_summary(folder)
+    except InputError as error:
+        return [*checks, _said("the files can be read as a run", False, str(error))]
     scenario = simulation.scenario
     checks.append(_said("scenario.yaml is the scenario that ran", scenario.digest() == document["scenario_digest"]))
-    written = _read_summary(folder)
     afresh = summary_document(simulation)
     for section in (
         "kpis",
@@ -373,6 +381,8 @@ def verify_folder(folder: Path) -> list[Check]:
     ):
         matched = _same(finite(afresh[section]), written.get(section))
         checks.append(_said(f"summary.json: {section} follow from the series", matched))
+    same_verdicts = _verdicts(afresh["checks"]) == _verdicts(written.get("checks"))
+    checks.append(_said("summary.json: verdicts of the checks are those of now", same_verdicts))
     for which, _, summary in _both(simulation):
         checks.append(_bill_check(folder / BILL_FILES[which], summary))
     checks += _inputs_checks(simulation, document)
@@ -406,6 +416,13 @@ def _same(afresh: Any, written: Any) -> bool:
     return bool(afresh == written)
 
 
+def _verdicts(checks: Any) -> Any:
+    """Whether each check has passed, without its deviation, which may differ in the last digits elsewhere."""
+    if not isinstance(checks, Mapping):
+        return checks
+    return {name: entry.get("passed") if isinstance(entry, Mapping) else entry for name, entry in checks.items()}
+
+
 def _bill_check(path: Path, summary: Summary) -> Check:
     import pandas as pd
 
@@ -430,7 +447,7 @@ def _bill_check(path: Path, summary: Summary) -> Check:
 
 
 def _inputs_checks(simulation: Simulation, document: Mapping[str, Any]) -> list[Check]:
-    """What components read from outside, read again: only where every input file is there, and is the same."""
+    """What components read from outside, read again for both runs: only where every file is there and the same."""
     for path, digest in document.get("inputs", {}).items():
         with contextlib.suppress(OSError):
             if file_digest(Path(path)) == digest:
@@ -438,12 +455,13 @@ def _inputs_checks(simulation: Simulation, document: Mapping[str, Any]) -> list[
         return []
     checks = []
     for name, inputs in simulation.scenario.read_inputs().items():
-        values = simulation.optimal.values(name)
-        same = all(
-            key in values.series and np.allclose(array, values.series[key], rtol=1e-9, atol=1e-9)
-            for key, array in inputs.series.items()
-        )
-        checks.append(_said(f"{name}: its input series are those of the scenario", same))
+        for which, result, _ in _both(simulation):
+            values = result.values(name)
+            same = all(
+                key in values.series and np.allclose(array, values.series[key], rtol=1e-9, atol=1e-9)
+                for key, array in inputs.series.items()
+            )
+            checks.append(_said(f"{name}: its input series are those of the scenario ({which} run)", same))
     return checks
 
 
