@@ -34,23 +34,15 @@ def with_overrides(layer: Layer, names: Iterable[str]) -> tuple[Layer, list[Faul
 
 
 def override_faults(layer: Layer) -> list[Fault]:
-    """What is wrong with the shape of the overrides of a scenario, whether they are applied or not."""
-    faults = []
+    """Keys of a whole file inside overrides, whether they are applied or not; other faults show when they are."""
     overrides = layer.content.get("overrides")
-    for name, change in overrides.items() if isinstance(overrides, dict) else ():
-        if not isinstance(change, dict):
-            continue
-        for key in change:
-            allowed = [word for word in TOP_KEYS if word not in _NOT_IN_OVERRIDES]
-            if key in _NOT_IN_OVERRIDES:
-                message = "has no place inside an override; one of " + ", ".join(allowed)
-            elif key not in allowed:
-                close = nearest(key, allowed)
-                message = "unknown key; " + (f"did you mean {close}?" if close else f"one of {', '.join(allowed)}")
-            else:
-                continue
-            faults.append(layer.fault(("overrides", name, key), message))
-    return faults
+    allowed = ", ".join(word for word in TOP_KEYS if word not in _NOT_IN_OVERRIDES)
+    return [
+        layer.fault(("overrides", name, key), f"has no place inside an override; one of {allowed}")
+        for name, change in (overrides.items() if isinstance(overrides, dict) else ())
+        for key in (change if isinstance(change, dict) else ())
+        if key in _NOT_IN_OVERRIDES
+    ]
 
 
 def with_settings(layer: Layer, settings: Iterable[str]) -> tuple[Layer, list[Fault]]:
@@ -125,7 +117,13 @@ def _unknown(word: str, noun: str, known: Iterable[str]) -> str:
 
 
 def _with_room(layer: Layer, path: Path_, refuse: Any) -> tuple[Layer, Path_]:
-    """The layer with empty mappings for absent keys on the way to the last part of the path."""
+    """The layer with empty mappings for absent keys on the way to the last part of the path.
+
+    A tariff that is only named is written as one that extends it, so that its parts can be set.
+    """
+    named = layer.content.get("tariff")
+    if path[0] == "tariff" and len(path) > 1 and isinstance(named, str):
+        layer = layer.with_value(("tariff",), {"extends": named}, layer.place(("tariff",)))
     target: Any = layer.content
     for depth, part in enumerate(path):
         above = shown_path(path[:depth])
