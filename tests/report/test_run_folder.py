@@ -156,6 +156,7 @@ ALTERATIONS: dict[str, Alteration] = {
     "single precision": in_series(lambda frame: frame.astype("float32").astype("float64")),
     "cheaper hours": in_series(lambda frame: add(frame, "grid.import_price_per_kwh", 5, -0.2)),
     "a cleaner grid": in_series(lambda frame: frame.__setitem__("grid.emission_location_kg_per_kwh", 0.1)),
+    "a derived series": in_series(lambda frame: add(frame, "data_centre.facility_kw", 7, 1.0)),
     "a dearer baseline": in_series(dearer_baseline, "baseline.parquet"),
     "the battery runs in the baseline": in_series(
         lambda frame: frame.__setitem__("battery.discharge_kw", 1.0), "baseline.parquet"

@@ -351,6 +351,7 @@ def verify_folder(folder: Path) -> list[Check]:
 
     The digests are compared, every KPI and bill line is computed anew from the series and compared with what is
     written, the physics is replayed, and what the components read from outside is read again where it is still there.
+    The one series that cannot be computed anew without solving is the marginal price of the bus.
 
     Raises:
         InputError: the folder is not that of a run: there is no run.json that can be read.
@@ -385,6 +386,7 @@ def verify_folder(folder: Path) -> list[Check]:
     checks.append(_said("summary.json: verdicts of the checks are those of now", same_verdicts))
     for which, _, summary in _both(simulation):
         checks.append(_bill_check(folder / BILL_FILES[which], summary))
+    checks += _outputs_checks(simulation)
     checks += _inputs_checks(simulation, document)
     return checks + list(simulation.summary.checks)
 
@@ -444,6 +446,20 @@ def _bill_check(path: Path, summary: Summary) -> Check:
         elif list(ours.fillna("").astype(str)) != list(theirs.fillna("").astype(str)):
             return _said(name, False, f"column {column}")
     return _said(name, True)
+
+
+def _outputs_checks(simulation: Simulation) -> list[Check]:
+    """Series that follow from others, computed again."""
+    checks = []
+    for which, result, _ in _both(simulation):
+        for name, component in result.scenario.components.items():
+            values = result.values(name)
+            same = all(
+                np.allclose(array, values.series.get(key, np.nan), rtol=1e-9, atol=1e-9)
+                for key, array in component.outputs(values).items()
+            )
+            checks.append(_said(f"{name}: its derived series follow from the others ({which} run)", same))
+    return checks
 
 
 def _inputs_checks(simulation: Simulation, document: Mapping[str, Any]) -> list[Check]:
