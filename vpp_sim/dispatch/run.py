@@ -118,6 +118,38 @@ def dispatch_steps(
     return replace(result, timings=timings)
 
 
+def solved_program(
+    scenario: Scenario,
+    inputs: Mapping[str, Inputs],
+    program: LinearProgram,
+    *,
+    solver: str | None = None,
+    warm_start: Solution | None = None,
+    keep_basis: bool = False,
+) -> Solution:
+    """The certified optimum of a scenario's program, possibly with numbers that a study has changed.
+
+    Raises:
+        InputError, InfeasibleError, SolverLimitError: as `dispatch` does.
+    """
+    limit = scenario.dispatch.time_limit_seconds
+    options = SolveOptions(time_limit_seconds=limit, warm_start=warm_start, keep_basis=keep_basis)
+    return completed(_solved(scenario, inputs, program, solver or scenario.dispatch.solver, options))
+
+
+def plan_of(scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solution: Solution) -> Dispatch:
+    """The dispatch of a solved program as planned: classes of sessions divisible, nothing solved again after hand-back.
+
+    Its cost is a lower bound of any operation, and the function of sizes and prices that duals are derivatives of.
+    """
+    result = _collected(scenario, inputs, program, solution)
+    tables = dict(result.tables)
+    for name, component in scenario.components.items():
+        settlement = component.settle(result.values(name), final=False)
+        tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
+    return replace(result, tables=tables)
+
+
 def _solved(
     scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solver: str, options: SolveOptions
 ) -> Steps[Solution]:
@@ -280,6 +312,11 @@ def _shortfall_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> st
         lines.extend(_spans(scenario, power, wanting))
     if len(lines) == 1 and scenario.targets:
         return _targets_explained(scenario, inputs)
+    if len(lines) == 1:
+        return (
+            "the best plan for divisible demand cannot be carried out by single charging sessions: once each is served "
+            "in its own time, the bus falls short; allow more import, generation, storage or sheddable load"
+        )
     return "\n".join(lines)
 
 
