@@ -1,0 +1,188 @@
+"""How a dispatch fails: what it says, where and what next; and what it asks of a solver before it believes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vpp_sim import lp
+from vpp_sim.dispatch import dispatch, run
+from vpp_sim.errors import InfeasibleError, InputError, SolverLimitError
+from vpp_sim.kpi import simulate
+from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus
+from vpp_sim.scenario import Scenario
+
+SmallSite = Callable[..., Scenario]
+LOAD = {"kind": "load", "profile": 50.0}
+
+
+def test_a_shortage_is_told_in_energy_power_and_spans_of_time(site: SmallSite) -> None:
+    outages = [
+        {"start": "2025-06-02 08:00", "end": "2025-06-02 10:00"},
+        {"start": "2025-06-02 20:00", "end": "2025-06-02 21:00"},
+    ]
+    grid = {"kind": "grid", "import_limit_kw": 100.0, "outages": outages}
+    with pytest.raises(InfeasibleError) as caught:
+        dispatch(site(grid=grid, park=LOAD))
+    assert str(caught.value) == (
+        "no operation meets every limit; the least change that would do, at the bus:\n"
+        "  short by 150.0 kWh in 3 steps, at most 50.0 kW: more import, generation, storage or sheddable load\n"
+        "    2025-06-02 08:00 to 2025-06-02 10:00: 50.0 kW\n"
+        "    2025-06-02 20:00 to 2025-06-02 21:00: 50.0 kW"
+    )
+
+
+def test_of_many_spans_the_first_five_are_listed(site: SmallSite) -> None:
+    outages = [
+        {"start": f"2025-06-02 {hour:02d}:00", "end": f"2025-06-02 {hour + 1:02d}:00"} for hour in range(0, 14, 2)
+    ]
+    grid = {"kind": "grid", "import_limit_kw": 100.0, "outages": outages}
+    with pytest.raises(InfeasibleError, match=r"short by 350\.0 kWh in 7 steps") as caught:
+        dispatch(site(grid=grid, park=LOAD))
+    assert str(caught.value).endswith("    2025-06-02 08:00 to 2025-06-02 09:00: 50.0 kW\n    and 2 more")
+
+
+def test_a_surplus_that_nothing_takes_is_told(site: SmallSite) -> None:
+    """A battery that must end 40 kWh lower, on a site that uses nothing: they have nowhere to go.
+
+    (With losses they would: charging and discharging at once burns them.)
+    """
+    battery = {"kind": "battery", "power_kw": 50.0, "energy_kwh": 100.0, "closure": "fixed", "soc_end": 0.1}
+    with pytest.raises(InfeasibleError, match="more export limit, storage or curtailable generation") as caught:
+        dispatch(site(store=battery | {"charge_efficiency": 1.0, "discharge_efficiency": 1.0}))
+    assert "over by 40.0 kWh" in str(caught.value)
+
+
+def test_a_component_that_contradicts_itself_is_named(site: SmallSite) -> None:
+    """Cells that leak, must not fall below 10 %, and cannot be charged."""
+    leaking = {"kind": "battery", "power_kw": 0.0, "energy_kwh": 100.0, "self_discharge_per_hour": 0.01}
+    with pytest.raises(InfeasibleError) as caught:
+        dispatch(site(leaking=leaking, park=LOAD))
+    assert str(caught.value) == (
+        "no operation meets every limit, even with power bought at any price, because of leaking: limits of its own "
+        "contradict each other; look at minimum states, losses, sizes and how the horizon ends"
+    )
+
+
+def test_a_price_that_pays_without_limit_is_told(site: SmallSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The door refuses such tariffs; should one come through, the words are about money and not about limits."""
+
+    def unbounded(program: LinearProgram, solver: str = "auto", options: SolveOptions | None = None) -> Solution:
+        return Solution(status=SolveStatus.UNBOUNDED, solver="fake")
+
+    monkeypatch.setattr(run, "solve", unbounded)
+    with pytest.raises(InfeasibleError, match="the cost has no lower bound"):
+        dispatch(site(park=LOAD))
+
+
+def test_a_time_limit_ends_in_its_own_error(site: SmallSite) -> None:
+    scenario = site(
+        horizon={"days": 28, "step_minutes": 15},
+        dispatch={"time_limit_seconds": 1e-6, "solver": "highs"},
+        park={"kind": "load", "profile": {"generator": "office_park", "peak": 50.0}},
+        store={"kind": "battery", "power_kw": 50.0, "energy_kwh": 100.0},
+    )
+    with pytest.raises(SolverLimitError, match="highs: stopped at the time limit: raise it, or try another solver"):
+        dispatch(scenario)
+
+
+def test_an_unknown_solver_is_bad_input(site: SmallSite) -> None:
+    with pytest.raises(InputError, match=r"dispatch\.solver: PuLP knows no solver 'nonesuch'"):
+        dispatch(site(park=LOAD), solver="pulp:nonesuch")
+    with pytest.raises(InputError, match=r"dispatch\.solver: unknown solver 'simplex'"):
+        dispatch(site(park=LOAD), solver="simplex")
+
+
+class Liar:
+    """Solves with HiGHS and shifts the answer until it was asked for the tight tolerance often enough."""
+
+    def __init__(self, honest_from: int) -> None:
+        self.asked: list[float | None] = []
+        self.honest_from = honest_from
+
+    def __call__(self, program: LinearProgram, solver: str = "auto", options: SolveOptions | None = None) -> Solution:
+        self.asked.append(options.tolerance if options else None)
+        solution = lp.solve(program, "highs", options)
+        if len(self.asked) > self.honest_from:
+            return solution
+        assert solution.primal is not None
+        primal = solution.primal.copy()
+        primal[program.columns("grid.import_kw")] += 1.0
+        return replace(solution, primal=primal, certificate=lp.certify(program, primal, solution.row_dual))
+
+
+def test_an_optimum_that_does_not_stand_our_check_is_refused(site: SmallSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    liar = Liar(honest_from=99)
+    monkeypatch.setattr(run, "solve", liar)
+    with pytest.raises(SolverLimitError) as caught:
+        dispatch(site(park=LOAD))
+    assert "highs claims an optimum that does not stand our check: primal residual 2.0e-02" in str(caught.value)
+    assert liar.asked == [None, run.TIGHT_TOLERANCE]
+
+
+def test_a_doubtful_optimum_is_asked_for_once_more_at_a_tight_tolerance(
+    site: SmallSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Solvers meet prices to 1e-7 in absolute terms: on a site where little money is at stake that is not enough."""
+    liar = Liar(honest_from=1)
+    monkeypatch.setattr(run, "solve", liar)
+    assert dispatch(site(park=LOAD)).objective == pytest.approx(24 * 50 * 0.5)
+    assert liar.asked == [None, run.TIGHT_TOLERANCE]
+
+
+def test_the_uncontrolled_site_may_overload_the_connection_and_says_how_much(site: SmallSite) -> None:
+    """60 kW of load on a 50 kW connection for 6 of 24 h, with a battery that covers it: without control 60 kWh over.
+
+    Once such a run failed: the baseline cannot be run within a limit that only control can keep.
+    """
+    grid = {
+        "kind": "grid",
+        "import_limit_kw": 50.0,
+        "outages": [{"start": "2025-06-02 03:00", "end": "2025-06-02 04:00"}],
+    }
+    load = {"kind": "load", "profile": {"generator": "constant", "value": 30.0}}
+    busy = {"kind": "data_centre", "racks": 24.0, "rack_power_kw": 1.0, "idle_share": 0.0, "pue": 1.0}
+    work = {"name": "jobs", "arrivals_kw": 24.0, "max_delay_hours": 4.0}
+    store = {"kind": "battery", "power_kw": 80.0, "energy_kwh": 200.0}
+    result = simulate(site(grid=grid, park=load, busy=busy | {"classes": [work]}, store=store))
+    assert result.summary.passed
+    assert "overload_kwh" not in result.summary.kpis
+    # 54 kW in the hour without grid, 4 kW above the limit in the other 23
+    assert result.summary.kpis["baseline_overload_kwh"].value == pytest.approx(54.0 + 23 * 4.0)
+    assert result.summary.baseline is not None
+    assert result.summary.baseline.kpis["overload_peak_kw"].value == pytest.approx(54.0)
+    assert result.baseline.series["grid.import_kw"].sum() == pytest.approx(24 * 54.0)
+    assert result.summary.kpis["baseline_operating_cost"].value == pytest.approx(0.5 * 24 * 54.0)
+
+
+def test_the_second_solve_starts_where_the_first_ended(site: SmallSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that is handed back and changed is solved again from the first basis, not from nothing."""
+    starts: list[bool] = []
+    honest = lp.solve
+
+    def watched(program: LinearProgram, solver: str = "auto", options: SolveOptions | None = None) -> Solution:
+        warm = options.warm_start if options else None
+        starts.append(warm is not None and warm.basis is not None)
+        return honest(program, solver, options)
+
+    monkeypatch.setattr(run, "solve", watched)
+    fleet = {
+        "name": "cars",
+        "sessions_per_day": 12,
+        "arrival_peaks": [{"hour": 8.0, "spread_hours": 2.0}],
+        "dwell_hours": 5.0,
+        "energy_kwh": 20.0,
+        "charger_power_kw": 11.0,
+    }
+    cars = {"kind": "ev_station", "power_kw": 20.0, "fleets": [fleet], "laxity_classes": 1}
+    result = dispatch(
+        site(cars=cars, tariff={"demand": {"basis": "max_demand", "price_per_kw_month": 33.0}}), solver="highs"
+    )
+    assert starts[0] is False
+    assert len(starts) > 1
+    assert all(starts[1:])
+    assert any(note.startswith("carrying out the plan costs") for note in result.notes)
+    assert np.isfinite(result.objective)
