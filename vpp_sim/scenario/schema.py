@@ -14,15 +14,13 @@ from vpp_sim.tariffs import Tariff, tariff_names
 
 _DATE_OR_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?$"
 _NAME = "^[a-z][a-z0-9_]*$"
-#: A change: what it leaves out stands in the scenario below it, and null takes a component away.
-_PARTS = {"type": "object", "additionalProperties": {"type": ["object", "null"]}}
 
 
 def scenario_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a scenario file.
 
-    A file that extends another, and an override, may give any part of a scenario, so their components are checked
-    only when the file is loaded.
+    A file that extends another, and an override, may give any part of a scenario, so what they leave out, and their
+    components, are checked only when the file is loaded.
     """
     kinds: Any = reduce(or_, REGISTRY.values())
     types: dict[str, Any] = {
@@ -43,18 +41,31 @@ def scenario_schema() -> dict[str, Any]:
         if option.get("type") == "string":
             option["examples"] = list(tariff_names())
     components = {**properties["components"], "propertyNames": {"pattern": _NAME}}
-    properties["components"] = {"description": components["description"], "type": "object"}
-    changes = {key: value for key, value in properties.items() if key not in ("extends", "overrides")}
+    whole_parts = {name: properties[name] for name in ("horizon", "site", "weather", "targets")}
+    whole_parts["components"] = components
+    for name, part in whole_parts.items():
+        properties[name] = _partial(part, schema["$defs"])
     properties["overrides"]["additionalProperties"] = {
         "type": "object",
-        "properties": {**changes, "components": _PARTS},
+        "properties": {key: value for key, value in properties.items() if key not in ("extends", "overrides")},
         "additionalProperties": False,
     }
     schema["patternProperties"] = {"^x-": {"description": "anchors and remarks; not read"}}
     schema["if"] = {"required": ["extends"]}
-    schema["then"] = {"properties": {"components": _PARTS}}
-    schema["else"] = {"required": schema.pop("required"), "properties": {"components": components}}
+    schema["then"] = {}
+    schema["else"] = {"required": schema.pop("required"), "properties": whole_parts}
     return schema
+
+
+def _partial(part: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A part of a scenario as a change may give it: nothing is required, and null takes an entry away."""
+    described = {"description": part["description"], "type": "object"}
+    if "$ref" in part:
+        model = definitions[part["$ref"].removeprefix("#/$defs/")]
+        return {**described, "properties": model["properties"], "additionalProperties": False}
+    if isinstance(part.get("additionalProperties"), dict):
+        return {**described, "additionalProperties": {"type": ["object", "null"]}}
+    return described
 
 
 def _readable(schema: Any) -> Any:
