@@ -9,6 +9,7 @@ from vpp_sim.components.base import Check, Kpi
 from vpp_sim.dispatch import Dispatch, audit
 from vpp_sim.dispatch.run import CERTIFICATE_TOLERANCE
 from vpp_sim.kpi.cost import cost_check, cost_kpis, costs_of, target_cost_kpis
+from vpp_sim.kpi.economics import Proforma, screening
 from vpp_sim.kpi.emissions import emission_kpis
 from vpp_sim.kpi.ledger import Ledger, ledger_of_flows
 from vpp_sim.kpi.shares import energy_kpis, share_kpis
@@ -27,6 +28,8 @@ class Summary:
     checks: tuple[Check, ...]
     baseline: Summary | None = field(default=None)
     targets: Mapping[str, TargetOutcome] = field(default_factory=dict)
+    #: What the components that have a price are worth, from this year alone.
+    screening: Proforma | None = field(default=None)
 
     @property
     def passed(self) -> bool:
@@ -63,7 +66,10 @@ def summarize(result: Dispatch, baseline: Dispatch | None = None) -> Summary:
     if (overload := uncontrolled.kpis.get("overload_kwh")) is not None:
         kpis["baseline_overload_kwh"] = replace(overload, definition=f"{overload.definition}, of the site uncontrolled")
     checks += [replace(check, name=f"baseline: {check.name}") for check in uncontrolled.checks]
-    return Summary(kpis, own, costs.bill, ledger, tuple(checks), uncontrolled, targets)
+    screened = screening(result, baseline)
+    if screened is not None:
+        kpis.update(screened.kpis)
+    return Summary(kpis, own, costs.bill, ledger, tuple(checks), uncontrolled, targets, screened)
 
 
 def _combined(own: Mapping[str, Mapping[str, Kpi]]) -> dict[str, Kpi]:

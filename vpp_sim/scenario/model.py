@@ -19,6 +19,7 @@ from vpp_sim.components.base import Component, Context, Inputs
 from vpp_sim.errors import Fault, InputError, nearest
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.lp.solvers import solver_by_name
+from vpp_sim.scenario.economics import Economics
 from vpp_sim.scenario.layers import Layer, parsed_path, with_references
 from vpp_sim.scenario.targets import Target
 from vpp_sim.time_grid import STEP_MINUTES, TimeGrid
@@ -104,13 +105,6 @@ class DispatchOptions(StrictModel):
     def _known_solver(cls, name: str) -> str:
         solver_by_name(name)
         return name
-
-
-class Economics(StrictModel):
-    """Money over years."""
-
-    discount_rate: float = quantity("yearly discount rate", default=0.06, ge=0, le=1)
-    lifetime_years: float = quantity("years over which the project is judged", unit="a", default=20.0, gt=0, le=100)
 
 
 class Frame(StrictModel):

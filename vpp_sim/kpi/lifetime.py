@@ -1,0 +1,107 @@
+"""How the components of a site wear over the years, and when they are replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from vpp_sim.components.asset_cost import Condition, Investment, blended
+from vpp_sim.components.base import Component
+from vpp_sim.errors import InputError
+
+#: What a year's use adds to the wear of each component, by name.
+Wear = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A component is replaced `years` after the start, because its age or its capacity has reached the limit."""
+
+    component: str
+    years: float
+    reason: str
+
+    @property
+    def year(self) -> int:
+        """The year it falls in, from 1."""
+        return int(self.years) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """Conditions at the middle of every year (index 0 is year 1), what is replaced, and what is left at the end."""
+
+    middle: tuple[Mapping[str, Condition], ...]
+    replacements: tuple[Replacement, ...]
+    #: Share of its life that each component with a price has left at the end.
+    life_left: Mapping[str, float]
+
+    def shares(self, names: Collection[str], investments: Mapping[str, Investment]) -> list[float]:
+        """Mean share of capacity left in every year of some components, weighted by capital; 1 where there are none."""
+        weights = {name: investments[name].capital for name in names}
+        total = sum(weights.values())
+        if total <= 0:
+            return [1.0] * len(self.middle)
+        return [sum(weights[name] * year[name].capacity for name in weights) / total for year in self.middle]
+
+
+def schedule_of(
+    parts: Mapping[str, Component], investments: Mapping[str, Investment], wear: Sequence[Wear]
+) -> Schedule:
+    """The course of all components through `len(wear)` years.
+
+    A component with a price is replaced when its capacity or its age reaches the limit; in a year with a replacement
+    its capacity is the mean of both by time. One without a price is never replaced. Nothing is replaced in the last
+    year, for nobody would: it runs on.
+
+    Raises:
+        InputError: something would be replaced more than once a year.
+    """
+    middle: list[dict[str, Condition]] = [{} for _ in wear]
+    replacements: list[Replacement] = []
+    life_left: dict[str, float] = {}
+    for name, part in parts.items():
+        now = part.initial_condition()
+        lifetime = investments[name].lifetime_years if name in investments else None
+        for n, year in enumerate(wear):
+            own = year.get(name, {})
+            share = None if lifetime is None or n == len(wear) - 1 else _worn_out(part, now, own, lifetime)
+            if share is None:
+                middle[n][name] = part.aged(now, own, 0.5)
+                now = part.aged(now, own, 1.0)
+                continue
+            before = part.aged(now, own, share)
+            by_age = lifetime is not None and before.years >= lifetime - 1e-6
+            replacements.append(Replacement(name, n + share, "age" if by_age else "capacity"))
+            first, second = part.aged(now, own, share / 2), part.aged(Condition(), own, (1 - share) / 2)
+            middle[n][name] = blended(first, second, share)
+            if _worn_out(part, Condition(), own, lifetime or 1.0, until=1 - share) is not None:
+                raise InputError(
+                    f"{name}: would be replaced more than once in year {n + 1}; look at its lifetime_years, its use "
+                    "and its end_of_life"
+                )
+            now = part.aged(Condition(), own, 1 - share)
+        if lifetime is not None:
+            limit = part.end_of_life_capacity
+            by_capacity = (now.capacity - limit) / (1 - limit) if limit > 0 else 1.0
+            life_left[name] = max(min(1 - now.years / lifetime, by_capacity), 0.0)
+    replacements.sort(key=lambda entry: entry.years)
+    return Schedule(tuple(middle), tuple(replacements), life_left)
+
+
+def _worn_out(
+    part: Component, now: Condition, wear: Mapping[str, float], lifetime: float, *, until: float = 1.0
+) -> float | None:
+    """The part of the coming year after which a limit is reached; None where none is reached in `until`."""
+
+    def beyond(share: float) -> bool:
+        then = part.aged(now, wear, share)
+        return then.years >= lifetime - 1e-9 or then.capacity <= part.end_of_life_capacity
+
+    if not beyond(until) or until <= 0:
+        return None
+    low, high = 0.0, until
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if beyond(middle) else (middle, high)
+    return high
