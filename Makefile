@@ -36,8 +36,12 @@ lowest:
 	.venv-lowest/bin/pip install --quiet --constraint .venv-lowest/lowest.txt --editable . pytest pytest-xdist hypothesis nbclient nbformat ipykernel
 	.venv-lowest/bin/pytest -n 2 -W default
 
+# about ten minutes
 bench: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run scenario_year
+	$(BIN)/python -m benchmarks.run scenario_year_no_demand
+	$(BIN)/python -m benchmarks.whole
+	$(BIN)/python -m benchmarks.phases
 
 picture: $(VENV)/installed
 	$(BIN)/python docs/make_picture.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from benchmarks.reference import SCENARIO_FILE, ReferenceCase, from_scenario, program, synthetic
@@ -19,10 +19,11 @@ class Outcome:
     solve_seconds: float
 
 
-def _scenario(*settings: str) -> ReferenceCase:
+def _scenario(*settings: str, demand_charge: bool = True) -> ReferenceCase:
     from vpp_sim import load_scenario
 
-    return from_scenario(load_scenario(SCENARIO_FILE, settings=settings))
+    case = from_scenario(load_scenario(SCENARIO_FILE, settings=settings))
+    return case if demand_charge else replace(case, demand_price_per_kw_month=0.0)
 
 
 CASES: dict[str, Callable[[], ReferenceCase]] = {
@@ -33,6 +34,8 @@ CASES: dict[str, Callable[[], ReferenceCase]] = {
     "scenario_week": partial(_scenario, "horizon.days=7"),
     "scenario_year": _scenario,
     "scenario_year_15min": partial(_scenario, "horizon.step_minutes=15"),
+    "scenario_week_no_demand": partial(_scenario, "horizon.days=7", demand_charge=False),
+    "scenario_year_no_demand": partial(_scenario, demand_charge=False),
     "sizing_week": partial(synthetic, hours=168, free_sizes=True),
     "sizing_year": partial(synthetic, free_sizes=True),
 }
@@ -63,12 +66,32 @@ def _pypsa(case: ReferenceCase) -> Outcome:
     return solve_with_pypsa(case)
 
 
+def _oemof(case: ReferenceCase) -> Outcome:
+    from benchmarks.peers.oemof_peer import solve_with_oemof
+
+    return solve_with_oemof(case)
+
+
 CONTENDERS: dict[str, Callable[[ReferenceCase], Outcome]] = {
     "vpp_sim highs simplex": partial(_ours, solver="highs", algorithm="simplex"),
     "vpp_sim highs ipm": partial(_ours, solver="highs", algorithm="ipm_without_crossover"),
+    "vpp_sim structured": partial(_ours, solver="structured"),
     "vpp_sim pulp:HiGHS": partial(_ours, solver="pulp:HiGHS"),
     "vpp_sim pulp:CBC": partial(_ours, solver="pulp:CBC"),
     "PuLP HiGHS": partial(_pulp, solver="HiGHS"),
     "PuLP CBC": partial(_pulp, solver="PULP_CBC_CMD"),
     "PyPSA HiGHS": _pypsa,
+    "oemof.solph HiGHS": _oemof,
 }
+
+
+def contenders_for(case_name: str) -> list[str]:
+    """Names of those who can say the case: oemof.solph has no charge on the highest import of a month."""
+    return [name for name in CONTENDERS if not name.startswith("oemof") or case_name.endswith("no_demand")]
+
+
+def small_case_like(case_name: str) -> str:
+    """A week of the same kind, to import and compile everything before the clock runs."""
+    kind = case_name.partition("_")[0]
+    week = f"{kind}_week" if f"{kind}_week" in CASES else "week"
+    return f"{week}_no_demand" if case_name.endswith("no_demand") else week

@@ -2,6 +2,7 @@
 
     python -m benchmarks.run                          # the reference year, all contenders
     python -m benchmarks.run month --repeats 3
+    python -m benchmarks.run scenario_year_no_demand  # with oemof.solph
     python -m benchmarks.run year --only "PyPSA HiGHS" "vpp_sim highs simplex"
 
 A process solves a small case first (imports, compilation), then the case itself, `--repeats` times; the fastest
@@ -18,10 +19,10 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks.processes import measured
-from benchmarks.registry import CASES, CONTENDERS
+from benchmarks.registry import CASES, CONTENDERS, contenders_for, small_case_like
 
 AGREEMENT = 1e-6
-PACKAGES = ("vpp-sim", "highspy", "pulp", "pypsa", "linopy", "numpy", "scipy")
+PACKAGES = ("vpp-sim", "highspy", "pulp", "pypsa", "linopy", "oemof.solph", "numpy", "scipy")
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
         print(json.dumps(measure(arguments.case, arguments.contender, arguments.repeats)))
         return 0
     results = {}
-    for contender in arguments.only or CONTENDERS:
+    for contender in arguments.only or contenders_for(arguments.case):
         results[contender] = run_apart(arguments.case, contender, arguments.repeats)
         print(f"{contender}: {results[contender]}", file=sys.stderr)
     agreed = report(arguments.case, results)
@@ -52,7 +53,7 @@ def main() -> int:
 def measure(case_name: str, contender: str, repeats: int) -> dict[str, float]:
     """Solve in this process; objective and times of the fastest repeat."""
     solve = CONTENDERS[contender]
-    solve(CASES["week"]())
+    solve(CASES[small_case_like(case_name)]())
     case = CASES[case_name]()
     outcomes = [solve(case) for _ in range(repeats)]
     best = min(outcomes, key=lambda outcome: outcome.build_seconds + outcome.solve_seconds)
