@@ -32,11 +32,12 @@ class AutoSolver:
     name = "auto"
 
     def solve(self, program: LinearProgram, options: SolveOptions) -> Solution:
-        """Solve one program; a basis, an algorithm of HiGHS or a warm start asked for means HiGHS."""
+        """Solve one program; an algorithm of HiGHS, or a basis to start from, means HiGHS."""
         from vpp_sim.lp.solvers.highs import HighsSolver
         from vpp_sim.lp.solvers.structured import attempt_for_auto
 
-        if options.algorithm is not None or options.keep_basis or options.warm_start is not None:
+        warm = options.warm_start is not None and options.warm_start.basis is not None
+        if options.algorithm is not None or warm:
             return HighsSolver().solve(program, options)
         attempt = attempt_for_auto(program, options)
         if attempt.solution.is_optimal:

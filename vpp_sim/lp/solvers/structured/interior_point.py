@@ -23,6 +23,9 @@ from vpp_sim.lp.solvers.structured.vector_code import LANES
 MAX_ITERATIONS = 120
 STALL_LIMIT = 15
 STEP_FACTOR = 0.9995
+ROWS = 1.8  # rows may be this much less accurate than the gap: rounding in the program's own numbers ends there
+START_PRIMAL = 1.0  # in size scales
+START_DUAL = 1.0  # in objective scales
 PROJECTIONS = 6  # attempts to restore the rows of a point that is optimal otherwise
 BoolArray = NDArray[np.bool_]
 
@@ -52,9 +55,9 @@ class Barriers:
         self.low = self.low & ~fixed
         self.high = self.high & ~fixed
         half = np.where(self.high, self.width / 2.0, np.inf)
-        self.p = np.where(self.low, np.minimum(half, 1.0), 0.0)
-        self.zl = np.where(self.low, 1.0, 0.0)
-        self.zu = np.where(self.high, 1.0, 0.0)
+        self.p = np.where(self.low, np.minimum(half, START_PRIMAL), 0.0)
+        self.zl = np.where(self.low, START_DUAL, 0.0)
+        self.zu = np.where(self.high, START_DUAL, 0.0)
         self.direction = np.zeros_like(self.p)
         self.refresh()
 
@@ -312,7 +315,7 @@ class Interior:
         form = self.form
         for box in form.boxes():
             width = self._field(box.width) if box.upper != "none" else np.full((1, 1, 1), np.inf)
-            p = np.minimum(width / 2.0, 1.0)
+            p = np.minimum(width / 2.0, START_PRIMAL)
             p = np.where(width > 0.0, p, 0.0)
             if box.lower == "some":
                 low = self._field(box.low_mask) > 0.5
@@ -326,10 +329,10 @@ class Interior:
             self.state[:, :, box.slot, :] = p
             at = box.slot + 1
             if box.lower != "none":
-                self.state[:, :, at, :] = (low & moves).astype(np.float64)
+                self.state[:, :, at, :] = START_DUAL * (low & moves)
                 at += 1
             if box.upper != "none":
-                self.state[:, :, at, :] = (np.isfinite(width) & moves).astype(np.float64)
+                self.state[:, :, at, :] = START_DUAL * (np.isfinite(width) & moves)
         self.values[:, k.PRIMAL_STEP : k.DUAL_STEP + 1, :] = 0.0
         lengths = self.layout.lengths[self.lanes] if self.segmented else np.full(self.groups * LANES, self.steps)
         if self.segmented:
@@ -581,7 +584,7 @@ class Interior:
                 whole = np.abs(constant + unit * primal_objective)
                 gap = unit * np.abs(primal_objective - dual_objective) / (1.0 + whole)
                 self.history.append((gap, row_residual, column_residual, mu, primal, dual))
-                good = (gap <= tolerance) & (row_residual <= tolerance) & (column_residual <= tolerance)
+                good = (gap <= tolerance) & (row_residual <= ROWS * tolerance) & (column_residual <= tolerance)
                 good &= unit * products / (1.0 + whole) <= 4.0 * tolerance
                 converged |= good & ~done
                 merit = np.maximum(np.maximum(gap, row_residual), column_residual)
@@ -594,7 +597,7 @@ class Interior:
                 if done.all() or iteration == max_iterations:
                     break
                 if not projecting.any():
-                    only_rows = (gap <= tolerance) & (column_residual <= tolerance) & (row_residual > tolerance)
+                    only_rows = (gap <= tolerance) & (column_residual <= tolerance) & (row_residual > ROWS * tolerance)
                     projecting = only_rows & ~done & (projections < PROJECTIONS)
                     if projecting.any():
                         pulls = np.where(projecting, 0.0, 1.0)
