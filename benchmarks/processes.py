@@ -45,6 +45,7 @@ def measured(command: list[str]) -> Measured:
         process.returncode = os.waitstatus_to_exitcode(status)
         watch.ended.set()
         watch.join()
+        # elsewhere than on Linux; there it would also count what this process held when it started the other
         own_mb = usage.ru_maxrss / (1024.0**2 if sys.platform == "darwin" else 1024.0)
         out.seek(0)
         err.seek(0)
@@ -54,14 +55,15 @@ def measured(command: list[str]) -> Measured:
             stderr=err.read(),
             wall_seconds=wall,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
-            peak_memory_mb=max(watch.peak_mb, own_mb),
+            peak_memory_mb=watch.peak_mb or own_mb,
         )
 
 
 class _Watch(threading.Thread):
-    """Sums the memory of a process and its descendants while it runs (Linux).
+    """Adds up the peaks of a process and of the descendants that live beside it (Linux).
 
-    `ru_maxrss` alone misses a solver that is run as a program beside its caller.
+    The operating system's own figure for ended processes is that of the largest one, which misses a solver that is run
+    as a program beside its caller.
     """
 
     def __init__(self, pid: int) -> None:
@@ -72,7 +74,7 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.ended.wait(SAMPLE_SECONDS):
-            self.peak_mb = max(self.peak_mb, sum(_resident_mb(pid) for pid in _with_descendants(self.pid)))
+            self.peak_mb = max(self.peak_mb, sum(_peak_mb(pid) for pid in _with_descendants(self.pid)))
 
 
 def _with_descendants(pid: int) -> list[int]:
@@ -86,9 +88,11 @@ def _with_descendants(pid: int) -> list[int]:
     return found
 
 
-def _resident_mb(pid: int) -> float:
-    pages = _read(Path(f"/proc/{pid}/statm")).split()[1:2]
-    return int(pages[0]) * os.sysconf("SC_PAGE_SIZE") / 1024.0**2 if pages else 0.0
+def _peak_mb(pid: int) -> float:
+    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
+        if line.startswith("VmHWM:"):
+            return float(line.split()[1]) / 1024.0
+    return 0.0
 
 
 def _read(path: Path) -> str:

@@ -53,7 +53,8 @@ def main() -> int:
 def measure(case_name: str, contender: str, repeats: int) -> dict[str, float]:
     """Solve in this process; objective and times of the fastest repeat."""
     solve = CONTENDERS[contender]
-    solve(CASES[small_case_like(case_name)]())
+    if (small := small_case_like(case_name)) != case_name:
+        solve(CASES[small]())
     case = CASES[case_name]()
     outcomes = [solve(case) for _ in range(repeats)]
     best = min(outcomes, key=lambda outcome: outcome.build_seconds + outcome.solve_seconds)

@@ -131,7 +131,7 @@ def main() -> int:
     arguments = parser.parse_args()
     settings = [f"horizon.days={arguments.days}", f"horizon.step_minutes={arguments.step_minutes}"]
     if arguments.contender == "prepare":
-        return _prepare(settings, arguments.folder)
+        return _prepare(settings, arguments.folder, arguments.only)
     if arguments.contender:
         objective, seconds = CONTENDERS[arguments.contender](settings, arguments.folder)
         print(json.dumps({"objective": objective, "seconds": seconds}))
@@ -142,15 +142,17 @@ def main() -> int:
     return 0 if report(settings, results) else 1
 
 
-def _prepare(settings: list[str], folder: Path) -> int:
-    """The arrays for the peers, and everything compiled that is kept on disk."""
+def _prepare(settings: list[str], folder: Path, contenders: list[str]) -> int:
+    """The arrays for the peers, and our contenders once, since what they compile is kept on disk."""
     from benchmarks.reference import from_scenario
     from vpp_sim import load_scenario
 
     with (folder / "case.pickle").open("wb") as file:
         pickle.dump(from_scenario(load_scenario(SCENARIO, settings=settings)), file)
-    for solver in ("auto", "highs"):
-        whole_run(settings if solver == "auto" else ["horizon.days=7"], folder, solver)
+    for name in contenders:
+        if name.startswith("vpp_sim"):
+            short = ["horizon.days=3"] if " highs" in name else []
+            CONTENDERS[name]([*settings, *short], folder)
     return 0
 
 
@@ -159,7 +161,7 @@ def run_all(contenders: list[str], days: int, step_minutes: int, rounds: int) ->
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks.whole", "--days", str(days), "--step-minutes", str(step_minutes)]
         command += ["--folder", folder, "--contender"]
-        prepared = measured([*command, "prepare"])
+        prepared = measured([*command, "prepare", "--only", *contenders])
         if prepared.returncode != 0:
             raise RuntimeError(prepared.stderr)
         runs: dict[str, list[dict[str, object]]] = {name: [] for name in contenders}
