@@ -1,4 +1,68 @@
-"""Structured interior-point solver."""
+"""An interior-point method for programs with chain structure: the same cost for each step, eight lanes side by side.
+
+**Problem.** With x[t] the step variables, g the globals, one block of rows for each step and a few total rows,
+
+    min  sum c[t]'x[t] + cg'g
+    s.t. A0[t] x[t] + A1[t] x[t-1] + G[t] g = b[t]                 rows of step t (a slack where it is an inequality)
+         l <= a x_i[t] + gamma'g <= u                              *bound rows*: one step variable, moved by globals
+         sum B[t] x[t] + Bg g = bd                                 total rows
+         bounds on x, g and slacks.
+
+Every variable is shifted and scaled to x = sign (shift + scale p); v = p is the distance to its lower bound and
+w = width - p to its upper one, with duals zl and zu (`numbers`). Rows with one variable and no global, and total rows
+with one entry, become bounds; their duals are given back at the end (`outcome`).
+
+**Newton step.** With residuals r = b - A p, the complementarity v dzl + zl dv = tl - v zl, w dzu + zu dw = tu - w zu
+(tl = tu = 0 in the predictor; sigma mu - dv dzl and sigma mu - dw dzu of the predictor in the corrector, which is
+solved as a correction with r = 0) and the duals zl - zu of bound rows eliminated, each column obeys
+
+    h dp - a'dy + q'dg = f          h = zl/v + zu/w + sum a^2 hs,    q = sum a gamma hs
+                                    f = -(c - A'y) + sum a hs rs     (predictor; hs, rs: curvature, residual of bound rows)
+                                    f = tl/v - tu/w + sum a fs       (corrector)
+    A dp + G dg = r
+    -H dg - Q dp + G'dy = -fg       H = curvature of globals + sum gamma gamma' hs
+
+so with e = (a, -q), the column's vector over rows and globals, u = (dy, dg) solves K u = rhs with
+
+    K = sum e e' / h + [0 G; G' -H],     rhs = (r, -fg) - sum e f / h,     dp = (f + e'u) / h.
+
+A column that does not move (bounds coincide) has 1/h = 0. A free one gets h = 1e-9 (`REGULARISATION`).
+
+**Order of elimination** (`kernels`). In step t: the rows without lag, then each lagged row together with the state that
+it carries on, which is kept as an unknown with diagonal -h instead of being folded into K. The pair is a 2 x 2 pivot
+
+    [p a; a -h]^-1 = [h a; a -p] / (p h + a^2)
+
+which subtracts nothing: passing from e[t-1] to e[t] is the scalar Kalman recursion p h / (p h + a^2). Either alone is
+no pivot where a store idles (p and h both near 0): with the plain normal equations years stall at a gap of 1e-6. What is
+handed on is a matrix over the lagged rows of step t + 1 and the border. Other rows cost a square shift of 1e-14 of their
+diagonal, the size of the rounding to come, which is a proximal term on y.
+
+The *border* is never eliminated in the sweep: total rows, dense globals, and the places of *live* globals. A global that
+serves one range of steps (a month's peak) takes a place while its range lasts and is eliminated at its end, so twelve
+peaks cost as much as one. The border's Schur complement (a few unknowns for each chain) is solved densely.
+
+**Segments.** A single program is cut into segments that take a lane each: their first lagged rows stay as *spikes*, a
+border of their own, and join the small dense system together with the neighbour's last ones. Cuts lie on the ends of
+live ranges or split them evenly, so a live global lies within a segment or fills it. Segments of unequal length are
+masked at their ends. The kernels are the same; a batch of programs has one lane for each program and no spikes.
+
+**Iteration** (`interior_point`). Mehrotra's predictor and corrector, separate primal and dual step lengths, start at the
+middle of narrow boxes and one size scale inside wide ones, with all duals at the largest cost. Four sweeps: move, residuals,
+factor and forward; backward; corrector forward; backward. A converged lane has step length 0. Where only rows are missing,
+a step without pulls (f = 0) is the shortest way back to them: there rounding is relative to the residual. mu is not
+driven below what the tolerance needs. Multiple centrality correctors are not used: a further solve costs half an
+iteration here.
+
+**Trust.** A solution counts only if `certify` passes at the tolerance (1e-8). Whatever else happens, `auto` goes to
+HiGHS and says why; `structured` itself asks HiGHS only whether the program is infeasible or unbounded.
+
+**Compilation.** Kernels are written for one form (rows, columns, kinds of bounds and numbers) as straight-line vector
+code by tracing (`vector_code`) and compiled by llvmlite, numba's own back end, in 0.2 to 1 s; the object code is kept in
+`$VPP_SIM_CACHE` or the user's cache folder. Through numba the same unrolled code takes tens of seconds, and loops over index
+arrays lose the vectors. `auto` never waits for that longer than for HiGHS: below 4,000 steps it takes the structured solver
+only where the kernels are there already, below 96 steps never.
+"""
 
 from vpp_sim.lp.solvers.structured.solver import (
     StructuredSolver,

@@ -1,0 +1,270 @@
+"""The structured solver against HiGHS: single years, a sweep, windows of two days, cost per step, random programs.
+
+    python -m benchmarks.solver years                 # hourly, sizing, 15-minute year against cold HiGHS
+    python -m benchmarks.solver sweep --count 256     # cold and warm HiGHS on a sample, one process per core
+    python -m benchmarks.solver windows --count 8760
+    python -m benchmarks.solver horizon --plot cost_per_step.png
+    python -m benchmarks.solver random --count 5000
+
+Everything is timed in one run on the same machine, ours and theirs one after the other; compare ratios of one run.
+Objectives must agree to 1e-6 relative, and our certificate is asked for at 1e-8.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import itertools
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reference_year import reference_program
+from vpp_sim.lp import LinearProgram, SolveOptions, solve, solve_batch
+
+AGREEMENT = 1e-6
+CORES = 2
+
+
+def main() -> int:
+    """Run one of the comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["years", "sweep", "windows", "horizon", "random"])
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--sample", type=int, default=16, help="programs that HiGHS solves for its mean")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--plot")
+    arguments = parser.parse_args()
+    agreed = {"years": years, "sweep": sweep, "windows": windows, "horizon": horizon, "random": random_programs}[
+        arguments.what
+    ](arguments)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    return 0 if agreed else 1
+
+
+def agree(one: float, other: float) -> bool:
+    """Whether two objectives are the same to AGREEMENT."""
+    same = abs(one - other) <= AGREEMENT * (1.0 + abs(other))
+    if not same:
+        print(f"OBJECTIVES DIFFER: {one!r} and {other!r}")
+    return same
+
+
+def ours(program: LinearProgram, repeats: int) -> tuple[float, float, Any]:
+    """Seconds of the first solve in this process, median of further ones, and the solution."""
+    seconds = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        solution = solve(program, "structured")
+        seconds.append(time.perf_counter() - started)
+    return seconds[0], median(seconds[1:]), solution
+
+
+def years(arguments: argparse.Namespace) -> bool:
+    """One program at a time."""
+    cases = {
+        "hourly year": ({}, ("simplex", "ipm_without_crossover")),
+        "sizing year": ({"sizes": True}, ("ipm_without_crossover", "simplex")),
+        "15-minute year": ({"per_hour": 4}, ("simplex",)),
+    }
+    agreed = True
+    for name, (settings, algorithms) in cases.items():
+        program = reference_program(**settings)
+        _ = program.matrix
+        first, usual, solution = ours(program, arguments.repeats)
+        note = "; ".join(solution.notes)
+        print(f"{name}: structured {usual:.3f} s ({first:.2f} s at first; {note}), {solution.iterations} iterations")
+        best = np.inf
+        for algorithm in algorithms:
+            reference = solve(program, "highs", SolveOptions(algorithm=algorithm))
+            best = min(best, reference.seconds)
+            print(f"    HiGHS {algorithm} {reference.seconds:.2f} s")
+            agreed &= agree(solution.objective, reference.objective)
+        print(f"    ratio to the best: {best / usual:.1f}")
+    return agreed
+
+
+def scenarios(count: int) -> list[dict[str, Any]]:
+    """Settings of a sweep over battery, PV, tariff and seed, in the order that suits a warm start best."""
+    seeds, factors = range(4), (0.9, 1.0, 1.1, 1.2)
+    batteries, plants = (1200.0, 2400.0, 3600.0, 7200.0), (1000.0, 2000.0, 3000.0, 4500.0)
+    found = [
+        {"seed": seed, "price_factor": factor, "battery_kwh": battery, "pv_kw": plant}
+        for seed, factor, battery, plant in itertools.product(seeds, factors, batteries, plants)
+    ]
+    return found[:count]
+
+
+def cold(settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
+    """HiGHS' simplex from nothing on each."""
+    seconds, objectives = 0.0, []
+    for one in settings:
+        program = reference_program(**one)
+        _ = program.matrix
+        solution = solve(program, "highs", SolveOptions(algorithm="simplex"))
+        seconds += solution.seconds
+        objectives.append(solution.objective)
+    return seconds, objectives
+
+
+def warm(settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
+    """One HiGHS object whose bounds and costs are changed in place; the first solve, which is cold, is not counted."""
+    return warm_programs([reference_program(**one) for one in settings])
+
+
+def warm_programs(programs: list[LinearProgram]) -> tuple[float, list[float]]:
+    """See `warm`; the programs share one matrix."""
+    import highspy
+
+    from vpp_sim.lp.solvers.highs import pass_program
+
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("solver", "simplex")
+    seconds, objectives = 0.0, []
+    for number, program in enumerate(programs):
+        started = time.perf_counter()
+        if number == 0:
+            pass_program(highs, program)
+        else:
+            columns = np.arange(program.num_columns, dtype=np.int32)
+            rows = np.arange(program.num_rows, dtype=np.int32)
+            highs.changeColsCost(columns.size, columns, np.ascontiguousarray(program.cost))
+            highs.changeColsBounds(columns.size, columns, program.lower.copy(), program.upper.copy())
+            highs.changeRowsBounds(rows.size, rows, program.row_lower.copy(), program.row_upper.copy())
+        highs.run()
+        if number:
+            seconds += time.perf_counter() - started
+        objectives.append(highs.getInfo().objective_function_value)
+    return seconds, objectives
+
+
+def on_all_cores(work: Any, settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
+    """Wall seconds per program with one process per core, each on a consecutive part, and the objectives."""
+    parts = [part.tolist() for part in np.array_split(np.array(settings, dtype=object), CORES)]
+    with multiprocessing.get_context("spawn").Pool(CORES) as pool:
+        results = pool.map(work, parts)
+    solved = sum(len(part) - (1 if work is warm else 0) for part in parts)
+    return max(seconds for seconds, _ in results) / solved, [o for _, objectives in results for o in objectives]
+
+
+def sweep(arguments: argparse.Namespace) -> bool:
+    """Many years with one matrix."""
+    settings = scenarios(arguments.count or 256)
+
+    def programs(chosen: list[dict[str, Any]]) -> Iterator[LinearProgram]:
+        for one in chosen:
+            yield reference_program(**one)
+
+    solve_batch(programs(settings[:8]), "structured")
+    built = time.perf_counter()
+    for _ in programs(settings):
+        pass
+    built = time.perf_counter() - built
+    started = time.perf_counter()
+    solutions = [(s.status, s.objective, s.iterations) for s in solve_batch(programs(settings), "structured")]
+    each = (time.perf_counter() - started - built) / len(settings)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    iterations = [count for *_, count in solutions]
+    solved = sum(status.name == "OPTIMAL" for status, *_ in solutions)
+    print(f"structured: {each:.4f} s per year of {len(settings)} ({solved} certified at 1e-8), {memory:.0f} MB")
+    print(
+        f"    iterations {min(iterations)} to {max(iterations)}; building them takes {built / len(settings):.4f} s each"
+    )
+    at = np.linspace(0, len(settings) - 1, min(arguments.sample, len(settings))).astype(int)
+    cold_each, objectives = on_all_cores(cold, [settings[k] for k in at])
+    agreed = all(agree(solutions[k][1], objective) for k, objective in zip(at, objectives, strict=True))
+    print(f"HiGHS simplex, cold, one process per core: {cold_each:.3f} s per year; ratio {cold_each / each:.1f}")
+    # a warm start lives off its neighbours: two consecutive stretches of the best order, through all axes but the seed
+    warm_each, _ = on_all_cores(warm, settings[: 4 * arguments.sample])
+    print(
+        f"HiGHS simplex, warm in its best order, one process per core: {warm_each:.3f} s; ratio {warm_each / each:.1f}"
+    )
+    return agreed and solved == len(settings)
+
+
+def windows(arguments: argparse.Namespace) -> bool:
+    """Windows of 48 h, one for each hour of a year, independent of each other."""
+    count = arguments.count or 8760
+    hours = [int(h) for h in np.linspace(0, 8760 - 48, count)]
+    base = [reference_program(hours=48, first_hour=h, whole=8760) for h in hours[: min(count, 1024)]]
+    solve_batch(base[:64], "structured")
+    started = time.perf_counter()
+    solutions = solve_batch(base, "auto")
+    each = (time.perf_counter() - started) / len(base)
+    other = sum(s.solver == "highs" for s in solutions)
+    print(f"structured: {1e3 * each:.2f} ms per window of {len(base)} ({other} by HiGHS); 8,760: {8760 * each:.1f} s")
+    part = base[: arguments.sample * 8]
+    reference = [solve(program, "highs") for program in part]
+    cold_each = sum(s.seconds for s in reference) / len(part)
+    print(
+        f"HiGHS cold, one core: {1e3 * cold_each:.2f} ms; ratio to one process per core {cold_each / CORES / each:.1f}"
+    )
+    same = [k for k in range(1, len(part)) if part[k].structure == part[0].structure]
+    seconds, _ = warm_programs([part[0], *(part[k] for k in same)])
+    warm_each = seconds / max(len(same), 1)
+    print(
+        f"HiGHS warm, one core: {1e3 * warm_each:.2f} ms; ratio to one process per core {warm_each / CORES / each:.1f}"
+    )
+    pairs = zip(solutions, reference, strict=False)
+    return all(agree(one.objective, two.objective) for one, two in pairs if two.is_optimal)
+
+
+def horizon(arguments: argparse.Namespace) -> bool:
+    """Seconds per step and iteration from a month to twelve years of hours' steps."""
+    points = []
+    for per_hour, hours in ((1, 2190), (1, 8760), (2, 8760), (4, 8760), (12, 8760)):
+        program = reference_program(hours=hours, per_hour=per_hour)
+        _, usual, solution = ours(program, arguments.repeats)
+        steps = hours * per_hour
+        each = usual / steps / solution.iterations
+        points.append((steps, each))
+        print(
+            f"{steps:>7} steps: {usual:.3f} s, {solution.iterations} iterations, {1e9 * each:.0f} ns per step and iteration"
+        )
+    if arguments.plot:
+        import matplotlib.pyplot as plt
+
+        figure, axes = plt.subplots()
+        axes.semilogx([steps for steps, _ in points], [1e9 * each for _, each in points], marker="o")
+        axes.set(xlabel="steps", ylabel="ns per step and iteration", ylim=(0, None))
+        figure.savefig(arguments.plot)
+    return True
+
+
+def random_programs(arguments: argparse.Namespace) -> bool:
+    """Random chain programs of the tests, against HiGHS."""
+    path = Path(__file__).parents[1] / "tests" / "lp" / "structured" / "chain_programs.py"
+    spec = importlib.util.spec_from_file_location("chain_programs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    count, each, wrong, missed, hopeless, done = arguments.count or 5000, 25, 0, [], 0, 0
+    for shape in itertools.count(1000):
+        if done >= count:
+            break
+        programs = [module.random_program(shape, numbers_seed=shape * 1009 + k, max_steps=336) for k in range(each)]
+        for k, (program, solution) in enumerate(zip(programs, solve_batch(programs, "structured"), strict=True)):
+            reference = solve(program, "highs")
+            done += 1
+            if not reference.is_optimal:
+                hopeless += 1
+                wrong += solution.is_optimal
+            elif not solution.is_optimal:
+                missed.append((shape, k, solution.message))
+            elif not agree(solution.objective, reference.objective) or not solution.certificate.passed(1e-8):
+                wrong += 1
+    print(f"{done} programs: {wrong} wrong, {len(missed)} left to HiGHS, {hopeless} without a solution by either")
+    for shape, k, message in missed[:20]:
+        print(f"    shape {shape}, numbers {k}: {message}")
+    return wrong == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
