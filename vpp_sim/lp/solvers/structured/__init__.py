@@ -17,12 +17,12 @@ with one entry, become bounds; their duals are given back at the end (`outcome`)
 solved as a correction with r = 0) and the duals zl - zu of bound rows eliminated, each column obeys
 
     h dp - a'dy + q'dg = f          h = zl/v + zu/w + sum a^2 hs,    q = sum a gamma hs
-                                    f = -(c - A'y) + sum a hs rs     (predictor; hs, rs: curvature, residual of bound rows)
+                                    f = -(c - A'y) + sum a hs rs     (predictor)
                                     f = tl/v - tu/w + sum a fs       (corrector)
     A dp + G dg = r
     -H dg - Q dp + G'dy = -fg       H = curvature of globals + sum gamma gamma' hs
 
-so with e = (a, -q), the column's vector over rows and globals, u = (dy, dg) solves K u = rhs with
+where hs, rs and fs are curvature, residual and pull of bound rows' slacks. So with e = (a, -q), the column's vector over rows and globals, u = (dy, dg) solves K u = rhs with
 
     K = sum e e' / h + [0 G; G' -H],     rhs = (r, -fg) - sum e f / h,     dp = (f + e'u) / h.
 
@@ -34,34 +34,33 @@ it carries on, which is kept as an unknown with diagonal -h instead of being fol
     [p a; a -h]^-1 = [h a; a -p] / (p h + a^2)
 
 which subtracts nothing: passing from e[t-1] to e[t] is the scalar Kalman recursion p h / (p h + a^2). Either alone is
-no pivot where a store idles (p and h both near 0): with the plain normal equations years stall at a gap of 1e-6. What is
-handed on is a matrix over the lagged rows of step t + 1 and the border. Other rows cost a square shift of 1e-14 of their
-diagonal, the size of the rounding to come, which is a proximal term on y.
+no pivot where a store idles (p and h both near 0): with plain normal equations, reference years in one lane stalled at
+gaps of 1e-5 to 1e-8. What is handed on is a matrix over the lagged rows of step t + 1 and the border. Every row's
+diagonal is shifted by 1e-14 of itself, the size of the rounding to come, which is a proximal term on y.
 
-The *border* is never eliminated in the sweep: total rows, dense globals, and the places of *live* globals. A global that
-serves one range of steps (a month's peak) takes a place while its range lasts and is eliminated at its end, so twelve
-peaks cost as much as one. The border's Schur complement (a few unknowns for each chain) is solved densely.
+The *border* is never eliminated in the sweep: total rows, dense globals, and the places of *live* globals. A global
+that serves one range of steps (a month's peak) takes a place while its range lasts and is eliminated at its end, so
+twelve peaks cost as much as one. The border's Schur complement (a few unknowns for each chain) is solved densely.
 
 **Segments.** A single program is cut into segments that take a lane each: their first lagged rows stay as *spikes*, a
 border of their own, and join the small dense system together with the neighbour's last ones. Cuts lie on the ends of
 live ranges or split them evenly, so a live global lies within a segment or fills it. Segments of unequal length are
 masked at their ends. The kernels are the same; a batch of programs has one lane for each program and no spikes.
 
-**Iteration** (`interior_point`). Mehrotra's predictor and corrector, separate primal and dual step lengths, start at the
-middle of narrow boxes and one size scale inside wide ones, with all duals at the largest cost. Four sweeps: move, residuals,
-factor and forward; backward; corrector forward; backward. A converged lane has step length 0. Where only rows are missing,
-a step without pulls (f = 0) is the shortest way back to them: there rounding is relative to the residual. mu is not
-driven below what the tolerance needs. Multiple centrality correctors are not used: a further solve costs half an
-iteration here.
+**Iteration** (`interior_point`). Mehrotra's predictor and corrector, separate primal and dual step lengths, start at
+the middle of narrow boxes and one size scale inside wide ones, with all duals at the largest cost. Four sweeps: move,
+residuals, factor and forward; backward; corrector forward; backward. A converged lane has step length 0. Where only rows
+are missing, a step without pulls (f = 0) is the shortest way back to them: there rounding is relative to the residual.
+mu is not driven below what the tolerance needs. Multiple centrality correctors are not used: a further solve costs half
+an iteration here.
 
 **Trust.** A solution counts only if `certify` passes at the tolerance (1e-8). Whatever else happens, `auto` goes to
 HiGHS and says why; `structured` itself asks HiGHS only whether the program is infeasible or unbounded.
 
 **Compilation.** Kernels are written for one form (rows, columns, kinds of bounds and numbers) as straight-line vector
-code by tracing (`vector_code`) and compiled by llvmlite, numba's own back end, in 0.2 to 1 s; the object code is kept in
-`$VPP_SIM_CACHE` or the user's cache folder. Through numba the same unrolled code takes tens of seconds, and loops over index
-arrays lose the vectors. `auto` never waits for that longer than for HiGHS: below 4,000 steps it takes the structured solver
-only where the kernels are there already, below 96 steps never.
+code by tracing (`vector_code`) and compiled by llvmlite, numba's own back end, in 0.2 to 1 s; the object code is kept
+in `$VPP_SIM_CACHE` or the user's cache folder. `auto` never waits for that longer than for HiGHS: below 4,000 steps it
+takes the structured solver only where the kernels are there already, below 96 steps never.
 """
 
 from vpp_sim.lp.solvers.structured.solver import (

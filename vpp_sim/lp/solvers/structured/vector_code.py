@@ -2,9 +2,8 @@
 
 A kernel of the structured solver is one loop over steps whose body is a few hundred multiplications known in advance
 from the program's structure. Written as Python over `Vec` values (`h = zl / v + zu / w`), each operation emits one LLVM
-instruction on a vector of eight doubles. That costs 0.1 to 0.5 s of compilation per structure instead of the tens of
-seconds that the same code takes through numba's type inference, leaves nothing to an auto-vectoriser, and the object
-code is kept on disk. llvmlite is what numba itself compiles with.
+instruction on a vector of eight doubles. That costs 0.2 to 1 s of compilation per structure, needs no type inference,
+leaves nothing to an auto-vectoriser, and the object code is kept on disk. llvmlite is what numba itself compiles with.
 
 Python floats stand for constants known when the code is made: adding 0.0 or multiplying by 0.0, 1.0 or -1.0 emits
 nothing or a negation, so structural zeros cost nothing.
