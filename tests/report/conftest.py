@@ -92,6 +92,12 @@ def simulation_of() -> Callable[[str], Simulation]:
     return simulated
 
 
+@pytest.fixture(scope="session", params=SHAPES)
+def any_shape(request: pytest.FixtureRequest) -> str:
+    """Every shape, one after the other."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def simulation() -> Simulation:
     """Three days with every kind of component."""

@@ -63,6 +63,7 @@ def run_page(simulation: Simulation) -> str:
             tiles=_tiles(simulation),
             service=_service(summary),
             costs=_costs(summary),
+            targets=_targets(summary, scenario.currency),
             sections=sections,
             contents=[(section.key, section.title) for section in sections],
             sizes=[(name, number(size)) for name, size in simulation.optimal.sizes.items()],
@@ -95,6 +96,7 @@ def _facts(simulation: Simulation) -> list[tuple[str, str]]:
     scenario, grid = simulation.scenario, simulation.optimal.grid
     solver = simulation.optimal.solver
     weather = scenario.weather.model_dump(exclude_none=True)
+    gap = f"gap {solver.gap:.0e}" if solver.gap == solver.gap else "feasible; optimal by the solver's word (no duals)"
     words = [
         str(weather.pop("source")),
         *(f"{key.replace('_', ' ')} {_compact(word)}" for key, word in weather.items()),
@@ -109,7 +111,7 @@ def _facts(simulation: Simulation) -> list[tuple[str, str]]:
         (
             "Optimum",
             f"{solver.status}; {solver.name} {solver.version}, {number(solver.num_rows)} rows × "
-            f"{number(solver.num_columns)} columns, gap {solver.gap:.0e}",
+            f"{number(solver.num_columns)} columns, " + gap,
         ),
     ]
 
@@ -133,9 +135,41 @@ def _tiles(simulation: Simulation) -> list[dict[str, str]]:
 
 
 def _service(summary: Summary) -> list[str]:
-    """What was not served or delayed, with control."""
-    found = [(words, summary.kpis[name]) for name, words in SERVICE.items() if name in summary.kpis]
-    return [f"{words} {amount(kpi.value, kpi.unit)}" for words, kpi in found]
+    """What was not served or delayed, with control, and without where that differs."""
+    before = {} if summary.baseline is None else summary.baseline.kpis
+    found = []
+    for name, words in SERVICE.items():
+        if name not in summary.kpis:
+            continue
+        now = amount(summary.kpis[name].value, summary.kpis[name].unit)
+        was = amount(before[name].value, before[name].unit) if name in before else now
+        found.append(f"{words} {now}" + (f" (without control {was})" if was != now else ""))
+    return found
+
+
+def _targets(summary: Summary, currency: str) -> list[dict[str, str]]:
+    """Targets of the scenario: what was wanted, what was reached, and what a tighter one would cost."""
+    rows = []
+    for name, outcome in summary.targets.items():
+        meaning = outcome.target.meaning
+
+        def text(value: float, unit: str = meaning.unit) -> str:
+            return percent(value) if unit == "-" else amount(value, unit)
+
+        price = outcome.shadow_price
+        told = f"{number(price)} {currency} per {outcome.shadow_unit}" if price == price else "–"
+        missed = f"missed by {amount(outcome.shortfall, meaning.shortfall_unit)}"
+        rows.append(
+            {
+                "name": name,
+                "measure": outcome.target.measure,
+                "wanted": f"{meaning.bound.replace('_', ' ')} {text(outcome.target.bound)}",
+                "achieved": text(outcome.achieved),
+                "verdict": "met" if outcome.is_met else missed,
+                "price": told,
+            }
+        )
+    return rows
 
 
 def _costs(summary: Summary) -> list[dict[str, Any]]:

@@ -113,13 +113,13 @@ def _weeks(simulation: Simulation, album: _Album) -> Iterator[Picture]:
 
 
 def _stores(simulation: Simulation) -> list[Part]:
-    return [part for part in figures.parts_of(simulation.optimal) if part.store is not None]
+    return [part for part in figures.parts_of(simulation.optimal) if part.has_state]
 
 
 def _storage(simulation: Simulation, album: _Album) -> Iterator[Picture]:
     stores, grid = _stores(simulation), simulation.optimal.grid
     if not stores:
-        yield Picture("State of charge", "Nothing is stored on this site.")
+        yield Picture("State of charge", "No component of this site has a state of charge.")
     elif grid.num_days < LEAST_DAYS:
         yield Picture("State of charge", f"A map by day and hour needs {LEAST_DAYS} days; see the dispatch above.")
     else:

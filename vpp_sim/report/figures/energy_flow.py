@@ -100,6 +100,9 @@ def _worth_drawing(nodes: list[Node], links: list[Link]) -> tuple[list[Node], li
     return [node for node in nodes if node.key in touched], kept
 
 
+#: Behind words that lie on a flow.
+_PLATE: Final = {"facecolor": "white", "alpha": 0.65, "linewidth": 0.0, "pad": 1.0}
+
 Divided = list[tuple[Part, str, FloatArray]]
 
 
@@ -202,7 +205,9 @@ class _Sankey:
             self._write(ax, [node for node in self.nodes.values() if node.column == column], x, align)
         if "storage" in self.nodes:
             words = f"{self.nodes['storage'].label}  {self._amount(self.nodes['storage'])}"
-            ax.text(0.5, self.top["storage"] - 0.006 * self.unit, words, ha="center", va="bottom", color=INK)
+            ax.text(
+                0.5, self.top["storage"] - 0.006 * self.unit, words, ha="center", va="bottom", color=INK, bbox=_PLATE
+            )
         ax.set_xlim(-0.14, 1.16)
         ax.set_ylim(self.height + 0.03 * self.unit, -0.03 * self.unit)
 

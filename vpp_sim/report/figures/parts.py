@@ -35,6 +35,11 @@ class Part:
         return self.flows.store
 
     @property
+    def has_state(self) -> bool:
+        """Whether it has a state of charge; a store of the ledger need not (vehicles that come and go have none)."""
+        return self.store is not None and bool(self.store.capacity_kwh)
+
+    @property
     def initial(self) -> str:
         """The label as the first words of a sentence."""
         return self.label[:1].upper() + self.label[1:]

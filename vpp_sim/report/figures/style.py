@@ -141,12 +141,18 @@ def svg(figure: Figure, prefix: str, description: str) -> str:
     """
     from html import escape
 
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        # once by hand: savefig would draw everything a second time for it
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<image [^>]*?)\bid="[^"]*"', r"\1", text)  # two equal images have one id, which nothing refers to
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
     text = re.sub(r"url\(#", f"url(#{prefix}-", text)
     text = re.sub(r'(xlink:href|href)="#', rf'\1="#{prefix}-', text)

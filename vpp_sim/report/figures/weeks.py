@@ -184,16 +184,15 @@ def legend_above(ax: Axes, handles: list[Any] | None = None) -> None:
 
 
 def stored_energy(result: Dispatch, span: Span, ax: Axes | None = None) -> Axes:
-    """State of charge of every store that has a capacity, else its stored energy as a share of its largest."""
+    """State of charge of every store that has one."""
     ax = given_or_new(ax, height=1.6)
     axis = _axis(result.grid, span)
     for part in parts_of(result):
         store = part.store
-        if store is None:
+        if store is None or not store.capacity_kwh:
             continue
-        full = store.capacity_kwh or float(store.stored_kwh.max())
         before = store.initial_kwh if span.begin == 0 else float(store.stored_kwh[span.begin - 1])
-        share = 100.0 * axis.ends(store.stored_kwh, before) / full
+        share = 100.0 * axis.ends(store.stored_kwh, before) / store.capacity_kwh
         ax.fill_between(axis.times, 0.0, share, color=part.colour, alpha=0.35, linewidth=0)
         ax.plot(axis.times, share, color=part.colour, label=part.label)
     ax.set_ylim(0, 100)
@@ -233,7 +232,7 @@ def price_lines(result: Dispatch, span: Span, ax: Axes | None = None) -> Axes:
 
 def dispatch_of_span(result: Dispatch, span: Span) -> Figure:
     """Supply and use, stored energy where there is a store, and prices, one below the other."""
-    stores = any(part.store is not None for part in parts_of(result))
+    stores = any(part.has_state for part in parts_of(result))
     figure = new_figure(5.2 if stores else 4.3)
     heights = [3.4, 0.8, 1.0] if stores else [3.4, 1.0]
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)

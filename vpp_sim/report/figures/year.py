@@ -101,13 +101,11 @@ def heat_map(
 
 
 def state_of_charge(part: Part, grid: TimeGrid, ax: Axes | None = None) -> Axes:
-    """The stored energy of one store over the horizon, in percent of its capacity where it has one."""
+    """The state of charge of one store over the horizon."""
     store = part.store
-    if store is None:
-        raise ValueError(f"{part.name} is no store")
-    if store.capacity_kwh:
-        return heat_map(100.0 * store.stored_kwh / store.capacity_kwh, grid, "state of charge, %", ax, limits=(0, 100))
-    return heat_map(store.stored_kwh, grid, "stored energy, kWh", ax)
+    if store is None or not store.capacity_kwh:
+        raise ValueError(f"{part.name} has no state of charge")
+    return heat_map(100.0 * store.stored_kwh / store.capacity_kwh, grid, "state of charge, %", ax, limits=(0, 100))
 
 
 def duration_curves(simulation: Simulation, ax: Axes | None = None) -> Axes:
