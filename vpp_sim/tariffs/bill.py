@@ -7,6 +7,7 @@ calendar of the time stamps. Whoever optimises against the tariff must arrive at
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,12 @@ class Bill:
     lines: pd.DataFrame
     demand: pd.DataFrame = field(repr=False)
 
+    @cached_property
+    def _amounts(self) -> dict[str, float]:
+        return {str(kind): float(amount) for kind, amount in self.lines.groupby("kind")["amount"].sum().items()}
+
     def _amount(self, kind: str) -> float:
-        return float(self.lines.loc[self.lines["kind"] == kind, "amount"].sum())
+        return self._amounts.get(kind, 0.0)
 
     @property
     def energy_cost(self) -> float:
