@@ -23,6 +23,7 @@ COMMANDS = {
     "kinds": "List the kinds of components, or the parameters of one.",
     "schema": "Print the JSON Schema of scenario files, for editors.",
     "weather": "Download the weather of a place into a file.",
+    "sweep": "Run every case of a study and write one table.",
     "report": "Make the page of a result folder again.",
     "verify": "Verify a result folder from its files alone.",
     "export": "Write the linear program as LP or MPS file.",

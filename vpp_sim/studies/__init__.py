@@ -1,0 +1,1 @@
+"""Many dispatches: sweeps, sizing, Pareto fronts, and what the next unit is worth."""
