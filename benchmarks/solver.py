@@ -227,7 +227,7 @@ def horizon(arguments: argparse.Namespace) -> bool:
         each = usual / steps / solution.iterations
         points.append((steps, each))
         print(
-            f"{steps:>7} steps: {usual:.3f} s, {solution.iterations} iterations, {1e9 * each:.0f} ns per step, iteration"
+            f"{steps:>7} steps: {usual:.3f} s, {solution.iterations} iterations, {1e9 * each:.0f} ns per step of each"
         )
     if arguments.plot:
         import matplotlib.pyplot as plt

@@ -190,3 +190,28 @@ def test_tolerance_is_settable():
     assert loose.iterations < tight.iterations
     assert tight.is_optimal
     assert tight.certificate.passed(1e-10)
+
+
+def test_the_time_limit_holds():
+    """With no time at all it stops after its first look at the point, and says that it is not done."""
+    attempt = try_structured([_store(200)], SolveOptions(time_limit_seconds=0.0))[0]
+    assert attempt.solution.status is SolveStatus.INACCURATE
+    assert attempt.reason.startswith("stalled after 0 iterations")
+
+
+def test_a_spoilt_cache_file_is_compiled_again(tmp_path, monkeypatch):
+    """Object code that is not what was written is never run: it is compiled and written anew."""
+    from vpp_sim.lp.solvers.structured import kernels
+
+    monkeypatch.setenv("VPP_SIM_CACHE", str(tmp_path))
+    program = _store(64)
+    monkeypatch.setattr(kernels, "_libraries", {})
+    assert solve(program, "structured").is_optimal
+    (file,) = tmp_path.glob("*.o")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setattr(kernels, "_libraries", {})
+    again = solve(program, "structured")
+    assert again.is_optimal
+    assert any("compiled" in note for note in again.notes)
+    assert file.stat().st_size == len(whole)

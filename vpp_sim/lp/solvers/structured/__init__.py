@@ -22,7 +22,8 @@ solved as a correction with r = 0) and the duals zl - zu of bound rows eliminate
     A dp + G dg = r
     -H dg - Q dp + G'dy = -fg       H = curvature of globals + sum gamma gamma' hs
 
-where hs, rs and fs are curvature, residual and pull of bound rows' slacks. So with e = (a, -q), the column's vector over rows and globals, u = (dy, dg) solves K u = rhs with
+where hs, rs and fs are curvature, residual and pull of bound rows' slacks. So with e = (a, -q), the column's vector
+over rows and globals, u = (dy, dg) solves K u = rhs with
 
     K = sum e e' / h + [0 G; G' -H],     rhs = (r, -fg) - sum e f / h,     dp = (f + e'u) / h.
 
@@ -49,8 +50,8 @@ masked at their ends. The kernels are the same; a batch of programs has one lane
 
 **Iteration** (`interior_point`). Mehrotra's predictor and corrector, separate primal and dual step lengths, start at
 the middle of narrow boxes and one size scale inside wide ones, with all duals at the largest cost. Four sweeps: move,
-residuals, factor and forward; backward; corrector forward; backward. A converged lane has step length 0. Where only rows
-are missing, a step without pulls (f = 0) is the shortest way back to them: there rounding is relative to the residual.
+residuals, factor and forward; backward; corrector forward; backward. A converged lane has step length 0. Where only
+rows are missing, a step without pulls (f = 0) is the shortest way back: there rounding is relative to the residual.
 mu is not driven below what the tolerance needs. Multiple centrality correctors are not used: a further solve costs half
 an iteration here.
 

@@ -6,6 +6,7 @@ Everything in this file is per chain or per border variable; what is per step ha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -342,7 +343,7 @@ class Interior:
         self._write(k.UNIT, np.clip(1.0 / self.numbers.size_scale[self.chains], 1e-6, 1.0))
         if self.segmented:
             # what lies behind a segment's end is never moved by the kernels; clean it
-            self.state_rows = np.array([form.rows[r].slot for r in form.states])
+            self.state_rows = np.array([form.rows[r].slot for r in form.states], dtype=np.int64)
             self.lag_slots = np.array([form.columns[i].box.slot for i in form.lag_columns], dtype=np.int64)
             for group in range(self.groups):
                 for lane in range(LANES):
@@ -508,8 +509,8 @@ class Interior:
         keep[chains] = True
         self.real = self.real & keep
 
-    def run(self, tolerance: float, max_iterations: int = MAX_ITERATIONS) -> Outcome:
-        """Iterate until every chain has converged, failed, or stalled."""
+    def run(self, tolerance: float, max_iterations: int = MAX_ITERATIONS, deadline: float | None = None) -> Outcome:
+        """Iterate until every chain has converged, failed or stalled, or `perf_counter` has passed `deadline`."""
         slots, form, edge, numbers = self.slots, self.form, self.edge, self.numbers
         chains = self.chains
         count = chains.size
@@ -594,7 +595,8 @@ class Interior:
                 failed = ~np.isfinite(merit) | (since_best > STALL_LIMIT) | self.broken
                 iterations = np.where(done, iterations, iteration)
                 done = done | good | failed
-                if done.all() or iteration == max_iterations:
+                late = deadline is not None and time.perf_counter() > deadline
+                if done.all() or iteration == max_iterations or late:
                     break
                 if not projecting.any():
                     only_rows = (gap <= tolerance) & (column_residual <= tolerance) & (row_residual > ROWS * tolerance)

@@ -160,23 +160,30 @@ def _run(numbers: Numbers, options: SolveOptions) -> list[Attempt]:
     tolerance = DEFAULT_TOLERANCE if options.tolerance is None else options.tolerance
     library = kernels(numbers.form)
     threads = min(options.threads or cores(), 2)
+    limit = options.time_limit_seconds
+    deadline = None if limit is None else time.perf_counter() + limit
     groups = layout.num_groups
     attempts: list[Attempt | None] = [None] * layout.num_programs
     notes = () if library.from_cache else ("kernels compiled for this structure and kept on disk",)
     if layout.segmented:
         with ThreadPoolExecutor(1) as pool:
             use = pool if threads > 1 and groups > 1 else None
-            _chunk(numbers, library, slice(0, groups), tolerance, use, attempts, notes)
+            _chunk(numbers, library, slice(0, groups), tolerance, use, attempts, notes, deadline)
     else:
         # several groups at once where they are short, so that Python's share of an iteration stays small
         at_once = int(np.clip(4096 // (layout.longest + 1), 1, 16))
         pieces = [slice(first, min(first + at_once, groups)) for first in range(0, groups, at_once)]
         if threads > 1 and len(pieces) > 1:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(lambda piece: _chunk(numbers, library, piece, tolerance, None, attempts, notes), pieces))
+                list(
+                    pool.map(
+                        lambda piece: _chunk(numbers, library, piece, tolerance, None, attempts, notes, deadline),
+                        pieces,
+                    )
+                )
         else:
             for piece in pieces:
-                _chunk(numbers, library, piece, tolerance, None, attempts, notes)
+                _chunk(numbers, library, piece, tolerance, None, attempts, notes, deadline)
     return [attempt if attempt is not None else _refused("no result") for attempt in attempts]
 
 
@@ -188,6 +195,7 @@ def _chunk(
     pool: ThreadPoolExecutor | None,
     attempts: list[Attempt | None],
     notes: tuple[str, ...],
+    deadline: float | None,
 ) -> None:
     """Run some groups and write their programs' attempts."""
     from vpp_sim.lp.solvers.structured.interior_point import Interior
@@ -198,7 +206,7 @@ def _chunk(
     before = np.zeros(interior.chains.size, dtype=np.int64)
     # a second, stricter run where the loop's own measures were kinder than the certificate
     for strictness in (2.0, 40.0):
-        outcome = interior.run(tolerance / strictness)
+        outcome = interior.run(tolerance / strictness, deadline=deadline)
         points = Points(interior)
         again = []
         for chain in todo:

@@ -308,7 +308,7 @@ def _file_key(key: str) -> str:
     import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
     machine = f"{llvmlite.__version__} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
-    return hashlib.sha256(f"{key} {machine}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"1 {key} {machine}".encode()).hexdigest()[:32]
 
 
 def compile_module(key: str, write: Callable[[Any], None], names: list[str]) -> Library:
@@ -332,9 +332,9 @@ def compile_module(key: str, write: Callable[[Any], None], names: list[str]) -> 
         )
         path = cache_folder() / f"{_file_key(key)}.o"
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        found = path.exists()
-        if found:
-            engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(path.read_bytes()))
+        kept = _kept(path)
+        if kept is not None:
+            engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(kept))
         else:
             module = ir.Module("kernels")
             write(module)
@@ -353,7 +353,17 @@ def compile_module(key: str, write: Callable[[Any], None], names: list[str]) -> 
             _keep(path, code)
             engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
         engine.finalize_object()
-        return Library(engine, names, found)
+        return Library(engine, names, kept is not None)
+
+
+def _kept(path: Path) -> bytes | None:
+    """Object code of a cache file; None where there is none, or what is there is not what was written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = content[:32], content[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
 
 
 def _keep(path: Path, code: bytes) -> None:
@@ -361,7 +371,7 @@ def _keep(path: Path, code: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(code)
+            file.write(hashlib.sha256(code).digest() + code)
         os.replace(file.name, path)
     except OSError:
         return
