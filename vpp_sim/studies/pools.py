@@ -13,6 +13,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: How often a pool says that it is alive.
 TICK_SECONDS = 0.5
+#: How long a scheduler may take to answer.
+ANSWER_SECONDS = 20
 #: What a worker process says first.
 READY = "ready"
 #: Chunks that are handed to a cluster ahead, per thread of it.
@@ -231,9 +234,9 @@ class ClusterPool(AbstractContextManager["ClusterPool"]):
                 )
                 self._client = distributed.Client(self._cluster)
             elif address.endswith(".json"):
-                self._client = distributed.Client(scheduler_file=address, timeout=20)
+                self._client = distributed.Client(scheduler_file=address, timeout=ANSWER_SECONDS)
             else:
-                self._client = distributed.Client(address, timeout=20)
+                self._client = distributed.Client(address, timeout=ANSWER_SECONDS)
         except (OSError, TimeoutError, ValueError) as error:
             raise InputError(
                 f"--cluster {address}: no scheduler answers there ({error}); start one with `dask scheduler` and "
@@ -304,7 +307,7 @@ class ClusterPool(AbstractContextManager["ClusterPool"]):
                 again.extend(replace(chunk, cases=(case,)) for case in chunk.cases)
             else:
                 yield Finished([lost_row(case, chunk.route, f"workers died: {error}") for case in chunk.cases])
-        except distributed.FutureCancelledError:
+        except CancelledError:
             again.append(chunk)
 
 
