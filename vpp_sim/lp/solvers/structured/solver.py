@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from vpp_sim.lp.solvers.structured.numbers import Numbers
 
 DEFAULT_TOLERANCE = 1e-8
-BATCH = 64  # programs taken at once from a batch
+BATCH = 64, 1024  # fewest and most programs taken at once from a batch
+BATCH_STEPS = 60_000  # and between these, as many as have so many steps
 SHORTEST_CUT = 96  # steps below which a program is not cut into segments
 SHORTEST_AUTO = 96  # steps below which `auto` takes HiGHS: both need about 10 ms there
 SHORTEST_COMPILED = 4000  # steps from which compiling (0.4 to 1 s) and solving beat a HiGHS solve
@@ -171,7 +172,7 @@ def _run(numbers: Numbers, options: SolveOptions) -> list[Attempt]:
             _chunk(numbers, library, slice(0, groups), tolerance, use, attempts, notes, deadline)
     else:
         # several groups at once where they are short, so that Python's share of an iteration stays small
-        at_once = int(np.clip(4096 // (layout.longest + 1), 1, 16))
+        at_once = int(np.clip(8192 // (layout.longest + 1), 1, 32))
         pieces = [slice(first, min(first + at_once, groups)) for first in range(0, groups, at_once)]
         if threads > 1 and len(pieces) > 1:
             with ThreadPoolExecutor(threads) as pool:
@@ -262,12 +263,13 @@ def _judged(
     return Attempt(solution, reason)
 
 
-def batches(programs: Iterable[LinearProgram], size: int) -> Iterator[list[tuple[int, LinearProgram]]]:
-    """Numbered programs of one structure each, at most `size` at a time, as they come."""
+def batches(programs: Iterable[LinearProgram]) -> Iterator[list[tuple[int, LinearProgram]]]:
+    """Numbered programs of one structure each, as they come: few long ones or many short ones at a time."""
     numbered = iter(enumerate(programs))
-    while chunk := list(islice(numbered, size)):
+    for first in numbered:
+        size = int(np.clip(BATCH_STEPS // first[1].num_steps, *BATCH))
         by_structure: dict[str, list[tuple[int, LinearProgram]]] = {}
-        for item in chunk:
+        for item in chain([first], islice(numbered, size - 1)):
             by_structure.setdefault(item[1].structure, []).append(item)
         yield from by_structure.values()
 
@@ -275,7 +277,7 @@ def batches(programs: Iterable[LinearProgram], size: int) -> Iterator[list[tuple
 def solve_together(programs: Iterable[LinearProgram], options: SolveOptions, *, fall_back: bool) -> list[Solution]:
     """Solutions of programs in their order; see `solvers.solve_batch`."""
     found: dict[int, Solution] = {}
-    for batch in batches(programs, BATCH):
+    for batch in batches(programs):
         started = time.perf_counter()
         attempts = try_structured([program for _, program in batch], options)
         each = (time.perf_counter() - started) / len(batch)
