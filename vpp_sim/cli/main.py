@@ -24,6 +24,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of scenario files, for editors.",
     "weather": "Download the weather of a place into a file.",
     "sweep": "Run every case of a study and write one table.",
+    "proforma": "Judge what was bought over its years: cash flow, NPV, IRR, payback.",
     "report": "Make the page of a result folder again.",
     "verify": "Verify a result folder from its files alone.",
     "export": "Write the linear program as LP or MPS file.",

@@ -16,7 +16,7 @@ from vpp_sim.components.asset_cost import Investment
 from vpp_sim.components.base import FloatArray, Kpi
 from vpp_sim.dispatch import Dispatch
 from vpp_sim.kpi import finance
-from vpp_sim.kpi.accounts import accounts_of
+from vpp_sim.kpi.accounts import Accounts, accounts_of
 from vpp_sim.kpi.lifetime import Schedule, schedule_of
 from vpp_sim.kpi.project import Operation, Project, mixed, operation_of, project_of, usual_from_baseline
 from vpp_sim.scenario.economics import Economics
@@ -85,7 +85,7 @@ def proforma(
     service = _of(operations, "compensation") - usual.compensation
     service += np.maximum(_of(operations, "penalty") - usual.penalty, 0.0)
     service[0] = 0.0
-    if np.abs(service).max() > 1e-6:
+    if np.abs(service).max() > 1e-6 * max(abs(usual.bill), 1.0):
         lines["service"] = -service * _risen(economics, "om")
     for key in ("om", "replacement", "salvage"):
         lines[key] = _total(assets, key, num)
@@ -132,13 +132,14 @@ def _risen(economics: Economics, line: str) -> FloatArray:
 
 
 def _total(assets: Mapping[str, Mapping[str, FloatArray]], key: str, num: int) -> FloatArray:
-    return np.sum([np.zeros(num + 1), *(flows[key] for flows in assets.values())], axis=0)
+    return np.asarray(np.sum([np.zeros(num + 1), *(flows[key] for flows in assets.values())], axis=0))
 
 
 def _bill(economics: Economics, operations: Sequence[Operation]) -> FloatArray:
     """The nominal bill of every year, paid is +."""
     paid = np.sum([_of(operations, kind) * _risen(economics, kind) for kind in KINDS], axis=0)
-    return np.asarray(paid - _of(operations, "export") * _risen(economics, "export"))
+    net: FloatArray = paid - _of(operations, "export") * _risen(economics, "export")
+    return net
 
 
 def _subsidy(economics: Economics, capital: float, operations: Sequence[Operation]) -> FloatArray:
@@ -200,7 +201,7 @@ def _kpis(
     first = float(table[[*savings, "export_gain"]].to_numpy()[1].sum())
 
     def kpi(value: float, unit: str, words: str, formula: str) -> Kpi:
-        return Kpi(float(value), unit, f"{words} [{formula}, years by {basis}]")
+        return Kpi(float(value), unit, f"{words} [{formula}, {basis}]")
 
     found = {
         "npv": kpi(npv, currency, f"net present value {told}", "NPV-1"),
@@ -299,7 +300,12 @@ def _notes(economics: Economics, project: Project, table: pd.DataFrame, kpis: Ma
     return tuple(notes)
 
 
-def screening(optimal: Dispatch, baseline: Dispatch) -> Proforma | None:
+def screening(
+    optimal: Dispatch,
+    baseline: Dispatch,
+    accounts: Accounts | None = None,
+    baseline_accounts: Accounts | None = None,
+) -> Proforma | None:
     """The proforma from one year alone (SCR-1), without a dispatch more; None where nothing has a price.
 
     The first year's use is repeated, savings shrink with the capacities left, worn components are replaced. None also
@@ -307,7 +313,8 @@ def screening(optimal: Dispatch, baseline: Dispatch) -> Proforma | None:
     """
     if not any(part.cost is not None or part.free_sizes() for part in optimal.scenario.components.values()):
         return None
-    accounts, baseline_accounts = accounts_of(optimal), accounts_of(baseline)
+    accounts = accounts or accounts_of(optimal)
+    baseline_accounts = baseline_accounts or accounts_of(baseline)
     project = project_of(optimal, accounts.flows)
     if project is None:
         return None
@@ -333,4 +340,4 @@ def repeated(result: Dispatch) -> str:
     """What must be said where a horizon stands for a year that it does not fill; empty else."""
     if abs(result.grid.years - 1) < 0.01:
         return ""
-    return f" of a horizon of {result.grid.num_days} days that stands for every year"
+    return f", {result.grid.num_days} days repeated"

@@ -40,6 +40,8 @@ FORMULAS: Final[Mapping[str, str]] = {
     "+ s[n] (optimal - uncontrolled with plants), with the shares of capacity left in generation g and storage s; the "
     "cost of the best operation is convex in capacities, so each part shrinks by less than its share",
     "CRS-1": "course: every year dispatched anew with the capacities of its middle",
+    "CRS-2": "course, fast: the first, middle and last year between replacements and the years of replacements "
+    "dispatched with the capacities of their middle, the others from a parabola through them",
     "WEAR-1": "wear = w L/x C r (1 + r)^-L ln(1 + r) / (1 - (1 + r)^-L)^2: what one more kWh discharged adds to the "
     "annuity of replacing the battery (price C, life L, yearly discharge x, w the weight of cycles in the fade)",
 }

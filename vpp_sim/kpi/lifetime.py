@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,8 +24,8 @@ class Replacement:
 
     @property
     def year(self) -> int:
-        """The year it falls in, from 1."""
-        return int(self.years) + 1
+        """The year it falls in, from 1; one at the end of a year falls in that year."""
+        return max(math.ceil(self.years - 1e-6), 1)
 
 
 @dataclass(frozen=True, eq=False)

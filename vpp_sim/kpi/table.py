@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from vpp_sim.components.base import Check, Kpi
 from vpp_sim.dispatch import Dispatch, audit
 from vpp_sim.dispatch.run import CERTIFICATE_TOLERANCE
+from vpp_sim.kpi.accounts import Accounts
 from vpp_sim.kpi.cost import cost_check, cost_kpis, costs_of, target_cost_kpis
 from vpp_sim.kpi.economics import Proforma, screening
 from vpp_sim.kpi.emissions import emission_kpis
@@ -30,6 +31,8 @@ class Summary:
     targets: Mapping[str, TargetOutcome] = field(default_factory=dict)
     #: What the components that have a price are worth, from this year alone.
     screening: Proforma | None = field(default=None)
+    #: What KPIs were made of; of a summary that was just made.
+    accounts: Accounts | None = field(default=None, repr=False)
 
     @property
     def passed(self) -> bool:
@@ -45,6 +48,7 @@ def summarize(result: Dispatch, baseline: Dispatch | None = None) -> Summary:
     energy = {**energy_kpis(ledger), **share_kpis(ledger), **emission_kpis(ledger)}
     targets = target_outcomes(result, ledger, energy)
     costs = costs_of(result, ledger, flows, sum(outcome.penalty for outcome in targets.values()))
+    accounts = Accounts(flows, ledger, costs)
     own = {name: part.kpis(result.values(name)) for name, part in parts.items()}
     kpis = {
         **energy,
@@ -56,7 +60,7 @@ def summarize(result: Dispatch, baseline: Dispatch | None = None) -> Summary:
     checks = [*audit(result), ledger.check(), cost_check(result, costs), *_certificate_checks(result)]
     checks += target_checks(targets)
     if baseline is None:
-        return Summary(kpis, own, costs.bill, ledger, tuple(checks), targets=targets)
+        return Summary(kpis, own, costs.bill, ledger, tuple(checks), targets=targets, accounts=accounts)
 
     uncontrolled = summarize(baseline)
     before, now = uncontrolled.kpis["operating_cost"].value, kpis["operating_cost"].value
@@ -66,10 +70,10 @@ def summarize(result: Dispatch, baseline: Dispatch | None = None) -> Summary:
     if (overload := uncontrolled.kpis.get("overload_kwh")) is not None:
         kpis["baseline_overload_kwh"] = replace(overload, definition=f"{overload.definition}, of the site uncontrolled")
     checks += [replace(check, name=f"baseline: {check.name}") for check in uncontrolled.checks]
-    screened = screening(result, baseline)
+    screened = screening(result, baseline, accounts, uncontrolled.accounts)
     if screened is not None:
         kpis.update(screened.kpis)
-    return Summary(kpis, own, costs.bill, ledger, tuple(checks), uncontrolled, targets, screened)
+    return Summary(kpis, own, costs.bill, ledger, tuple(checks), uncontrolled, targets, screened, accounts)
 
 
 def _combined(own: Mapping[str, Mapping[str, Kpi]]) -> dict[str, Kpi]:

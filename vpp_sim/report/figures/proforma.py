@@ -24,7 +24,6 @@ from vpp_sim.report.figures.style import (
     lighter,
     thousands,
 )
-from vpp_sim.report.figures.weeks import legend_above
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +65,8 @@ def cash_flow(found: Proforma, currency: str, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("year; 0 is the start")
     ax.set_ylabel(f"million {currency}")
     thousands(ax)
-    legend_above(ax)
+    ax.legend(loc="upper left", ncols=2, fontsize=8)
+    ax.margins(y=0.08)
     return ax
 
 
