@@ -56,7 +56,7 @@ def target_outcomes(result: Dispatch, ledger: Ledger, kpis: Mapping[str, Kpi]) -
     """Every target of the scenario by name."""
     found = {}
     for name, target in result.scenario.targets.items():
-        value, reference = _measured(target, ledger)
+        value, reference = measured(target, ledger)
         is_share = target.meaning.unit == "-"
         over = target.bound - value if target.meaning.bound == "at_least" else value - target.bound
         missing = max(over * reference, 0.0)
@@ -76,7 +76,7 @@ def target_outcomes(result: Dispatch, ledger: Ledger, kpis: Mapping[str, Kpi]) -
     return found
 
 
-def _measured(target: Target, ledger: Ledger) -> tuple[float, float]:
+def measured(target: Target, ledger: Ledger) -> tuple[float, float]:
     """The measure, and the energy that a share refers to (1 for what is no share)."""
     numerator, denominator = _series(target, ledger)
     if target.measure == "peak_import":

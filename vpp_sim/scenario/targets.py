@@ -70,6 +70,15 @@ class Target(StrictModel):
             raise ValueError(f"{wanted}: must be a share of at most 1, got {self.bound:g}")
         return self
 
+    @classmethod
+    def of(cls, measure: Measure, bound: float, price: float | None = None) -> Target:
+        """A target from its measure and bound, whichever side that is on.
+
+        >>> Target.of("peak_import", 800.0).at_most
+        800.0
+        """
+        return cls.model_validate({"measure": measure, MEASURES[measure].bound: bound, "price": price})
+
     @property
     def meaning(self) -> Meaning:
         """What the measure means."""
