@@ -268,3 +268,17 @@ def test_columns_of_nodes(simulation: Simulation) -> None:
         columns.setdefault(node.column, []).append(node)
     assert [node.label for node in columns[ORIGIN]] == ["PV", "grid"]
     assert [node.label for node in columns[USE]][-3:] == ["EV charging", "data centre", "load (park)"]
+
+
+@pytest.mark.parametrize("shape", [SEVERAL, "half a year"])
+def test_long_legends_do_not_squeeze_the_axes(shape: str, simulation_of: SimulationOf) -> None:
+    """A legend wider than its axes would take their room; it is broken into lines instead."""
+    simulation = simulation_of(shape)
+    with figures.page_style():
+        for ax in (
+            figures.monthly_origins(simulation.summary.ledger),
+            figures.monthly_bills(simulation),
+            figures.supply_and_use(simulation.optimal, figures.sample_spans(simulation.optimal)[0]),
+        ):
+            figures.figure_of(ax).draw_without_rendering()
+            assert ax.get_position().x1 > 0.93

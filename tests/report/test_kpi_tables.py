@@ -49,6 +49,7 @@ def test_a_summary_without_baseline_has_a_table(simulation: Simulation) -> None:
         (-0.0, "0"),
         (1e-12, "0"),
         (2e-5, "2e-05"),
+        (9e-6, "0"),
         (0.5, "0.5"),
         (9.999, "10"),
         (99.96, "100"),

@@ -45,7 +45,7 @@ _LARGER: Final[Mapping[str, tuple[tuple[float, str, float], ...]]] = {
 LARGEST_CHANGE: Final = 10.0
 
 #: What a solver leaves where it means nothing.
-NOISE: Final = 1e-6
+NOISE: Final = 1e-5
 
 MINUS: Final = "\N{MINUS SIGN}"
 

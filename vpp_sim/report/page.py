@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vpp_sim.components.base import Check, Kpi
 from vpp_sim.kpi import Simulation, Summary
 from vpp_sim.report.figures.parts import labels_of
-from vpp_sim.report.formats import HEADLINES, NOISE, SHARES, amount, change, in_order, number, percent
+from vpp_sim.report.formats import HEADLINES, SHARES, amount, change, in_order, number, percent
 from vpp_sim.report.sections import figure_sections, headline_change
 from vpp_sim.scenario.describe import parameters
 
@@ -37,6 +37,8 @@ SERVICE: Final[Mapping[str, str]] = {
     "compute_mean_delay_hours": "mean delay of compute work",
     "unserved_load_kwh": "load shed",
 }
+#: A line of costs below this is not told.
+LEAST_MONEY: Final = 0.005
 #: Entries of a list that are shown.
 MOST_SHOWN: Final = 12
 CERTAINTY: Final[Mapping[str, str]] = {
@@ -180,7 +182,7 @@ def _costs(summary: Summary) -> list[dict[str, Any]]:
         if name not in summary.kpis:
             continue
         now, was = summary.kpis[name].value, before[name].value if name in before else 0.0
-        if max(abs(now), abs(was)) < NOISE and name != "operating_cost":
+        if max(abs(now), abs(was)) < LEAST_MONEY and name != "operating_cost":
             continue
         rows.append(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from vpp_sim.report.figures.style import (
     VERMILION,
     coarser,
     dates,
+    figure_of,
     given_or_new,
     new_figure,
     thousands,
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 DAYS_PER_WEEK: Final = 7
 #: A horizon of at most so many days is drawn whole.
 LONGEST_WHOLE_DAYS: Final = 10
+#: Letters of a legend that a line holds per inch, and how many the sample of a colour takes.
+LETTERS_PER_INCH: Final = 18.5
+LETTERS_PER_HANDLE: Final = 7
 _COLD: Final = (12, 1, 2)
 _WARM: Final = (6, 7, 8)
 
@@ -127,7 +132,7 @@ def _axis(grid: TimeGrid, span: Span) -> _Axis:
     return _Axis((grid.local[span.begin] + pd.to_timedelta(offsets, unit="min")).to_numpy(), block, span)
 
 
-def supply_and_use(result: Dispatch, span: Span, ax: Axes | None = None) -> Axes:
+def supply_and_use(result: Dispatch, span: Span, ax: Axes | None = None, *, legend: bool = True) -> Axes:
     """What components give to the bus above, what they take from it below; the sums mirror each other."""
     ax = given_or_new(ax)
     axis = _axis(result.grid, span)
@@ -156,7 +161,8 @@ def supply_and_use(result: Dispatch, span: Span, ax: Axes | None = None) -> Axes
     ax.set_xlim(axis.times[0], axis.times[-1])
     thousands(ax, signs=False)
     dates(ax)
-    legend_above(ax, handles)
+    if legend:
+        legend_above(ax, handles)
     return ax
 
 
@@ -167,20 +173,24 @@ def _patch(colour: str, label: str) -> Any:
 
 
 def legend_above(ax: Axes, handles: list[Any] | None = None) -> None:
-    """One line of words above the axes."""
+    """Words above the axes, in one line or, where they are many, in several."""
+    if handles is None:
+        handles, _ = ax.get_legend_handles_labels()
+    if not handles:
+        return
+    letters = sum(len(str(handle.get_label())) + LETTERS_PER_HANDLE for handle in handles)
+    width = ax.get_position().width * figure_of(ax).get_figwidth()
+    lines = max(1, math.ceil(letters / (LETTERS_PER_INCH * width)))
     options: dict[str, Any] = {
         "loc": "lower left",
         "bbox_to_anchor": (0.0, 1.0),
-        "ncols": 8,
+        "ncols": -(-len(handles) // lines),
         "borderaxespad": 0.2,
         "handlelength": 1.3,
         "columnspacing": 1.4,
         "borderpad": 0.0,
     }
-    if handles is None:
-        ax.legend(**options)
-    elif handles:
-        ax.legend(handles=handles, **options)
+    ax.legend(handles=handles, **options)
 
 
 def stored_energy(result: Dispatch, span: Span, ax: Axes | None = None) -> Axes:

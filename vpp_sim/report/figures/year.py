@@ -110,6 +110,8 @@ def state_of_charge(part: Part, grid: TimeGrid, ax: Axes | None = None) -> Axes:
 
 def duration_curves(simulation: Simulation, ax: Axes | None = None) -> Axes:
     """Import sorted from the largest step down, with control and without, over the share of the horizon."""
+    from matplotlib.ticker import MaxNLocator
+
     ax = given_or_new(ax, height=3.2)
     summary = simulation.summary
     series: list[tuple[str, FloatArray, str, Any]] = [("with control", summary.ledger.import_kw, CONTROLLED, "-")]
@@ -124,6 +126,7 @@ def duration_curves(simulation: Simulation, ax: Axes | None = None) -> Axes:
         ax.plot(hours, falling[at], color=colour, linestyle=style, label=f"{label}, peak {falling[0]:,.0f} kW")
     ax.set_xlim(0, simulation.optimal.grid.horizon_hours)
     ax.set_ylim(0, 1.05 * max(*peaks, 1e-9) if len(peaks) > 1 else 1.05 * max(peaks[0], 1e-9))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=9 if ax.get_position().width > 0.5 else 5))
     ax.set_xlabel("hours in which the import is at least this high")
     ax.set_ylabel("import, kW")
     thousands(ax)
