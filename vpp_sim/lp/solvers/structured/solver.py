@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -269,7 +269,7 @@ def batches(programs: Iterable[LinearProgram]) -> Iterator[list[tuple[int, Linea
     for first in numbered:
         size = int(np.clip(BATCH_STEPS // first[1].num_steps, *BATCH))
         by_structure: dict[str, list[tuple[int, LinearProgram]]] = {}
-        for item in chain([first], islice(numbered, size - 1)):
+        for item in itertools.chain([first], itertools.islice(numbered, size - 1)):
             by_structure.setdefault(item[1].structure, []).append(item)
         yield from by_structure.values()
 
