@@ -301,6 +301,12 @@ def test_every_fault_comes_at_once_in_the_order_of_its_line(faults: Faults) -> N
     ]
 
 
+@pytest.mark.parametrize("name", ["Asia", "../etc/passwd", "''"])
+def test_a_folder_or_a_path_is_no_time_zone(faults: Faults, good: str, name: str) -> None:
+    (told,) = faults(good.replace("Asia/Shanghai", name))
+    assert told.startswith("bad.yaml:3: horizon.timezone: unknown time zone ")
+
+
 def test_bad_yaml_is_told_with_its_line(faults: Faults, good: str) -> None:
     assert faults(good + "  pv: {kind: pv, capacity_kw: 3\n")[0].startswith("bad.yaml:11: not valid YAML: ")
     assert faults(good + "x-tag: !!python/object:os.system echo\n") == [

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vpp_sim.components import REGISTRY
 from vpp_sim.components.base import Component
@@ -65,6 +65,8 @@ class ScenarioFile:
 
     path: Path
     layer: Layer
+    #: Tariffs that were read already, by what the scenario says under `tariff`.
+    tariffs: dict[str, Tariff] = field(default_factory=dict, repr=False, compare=False)
 
     def scenario(
         self,
@@ -83,9 +85,9 @@ class ScenarioFile:
         chosen, unknown = with_overrides(self.layer, overrides)
         chosen, wrong = with_settings(chosen, settings)
         faults = [*override_faults(self.layer), *unknown, *wrong]
-        scenario = _Loading(chosen, folder, self.path, faults, check_files).scenario()
+        scenario = _Loading(chosen, folder, self.path, faults, check_files, self.tariffs).scenario()
         if check_unused:
-            faults += _faults_of_unused_overrides(self.layer, folder, overrides, faults)
+            faults += _faults_of_unused_overrides(self, overrides, faults)
         if scenario is None or faults:
             raise InputError(dict.fromkeys(faults))
         return scenario
@@ -171,20 +173,19 @@ def _rebased(content: dict[str, Any], folder: str) -> dict[str, Any]:
     return moved
 
 
-def _faults_of_unused_overrides(
-    layer: Layer, base_dir: Path, used: Sequence[str], known: Sequence[Fault]
-) -> list[Fault]:
+def _faults_of_unused_overrides(file: ScenarioFile, used: Sequence[str], known: Sequence[Fault]) -> list[Fault]:
     """Wrong keys and values inside overrides that were not asked for, which would otherwise stay unseen.
 
     An override may build on another one, so what seems missing under it alone is no fault.
     """
+    layer = file.layer
     overrides = layer.content.get("overrides")
     found: dict[Fault, None] = {}
     for name, change in overrides.items() if isinstance(overrides, dict) else ():
         if name in used or not isinstance(change, dict):
             continue
         faults: list[Fault] = []
-        _Loading(with_overrides(layer, [name])[0], base_dir, None, faults).scenario()
+        _Loading(with_overrides(layer, [name])[0], file.path.parent, None, faults, tariffs=file.tariffs).scenario()
         own = {(place.file, place.line) for path, place in layer.places.items() if path[:2] == ("overrides", name)}
         found.update(
             dict.fromkeys(
@@ -203,6 +204,7 @@ class _Loading:
     source: Path | None
     faults: list[Fault] = field(default_factory=list)
     check_files: bool = True
+    tariffs: dict[str, Tariff] = field(default_factory=dict)
 
     def scenario(self) -> Scenario | None:
         """The scenario, or None where a fault was found."""
@@ -241,10 +243,10 @@ class _Loading:
     def _fault(self, path: Path_, message: str) -> None:
         self.faults.append(self.layer.fault(path, message))
 
-    def _validated(self, model: Any, content: Any, above: Path_) -> Any:
+    def _validated(self, model: type[BaseModel], content: Any, above: Path_) -> Any:
         """The model of some content, or None and faults."""
         try:
-            return TypeAdapter(model).validate_python(content)
+            return model.model_validate(content)
         except ValidationError as error:
             # lines are stood for by numbers of places, since a value may come from any file or from a setting
             numbered: dict[Path_, int] = {path: number for number, path in enumerate(self.layer.places)}
@@ -305,8 +307,11 @@ class _Loading:
     def _tariff(self, content: object) -> Tariff | None:
         if not isinstance(content, str | dict):
             return None  # told with the frame
+        words = repr(content)
+        if (known := self.tariffs.get(words)) is not None:
+            return known
         try:
-            return load_tariff(content, self.base_dir)
+            return self.tariffs.setdefault(words, load_tariff(content, self.base_dir))
         except InputError as error:
             if not isinstance(content, str) or not is_file_name(content) or (self.base_dir / content).is_file():
                 for fault in error.faults:

@@ -71,11 +71,12 @@ class Horizon(StrictModel):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        known = available_timezones()
-        if name not in known:
-            close = nearest(name, known)
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            close = nearest(name, available_timezones())
             hint = f"; did you mean {close}?" if close else "; write an IANA name such as Asia/Shanghai"
-            raise ValueError(f"unknown time zone {name!r}{hint}")
+            raise ValueError(f"unknown time zone {name!r}{hint}") from None
         return name
 
     @model_validator(mode="after")
