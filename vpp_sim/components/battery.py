@@ -70,6 +70,9 @@ class Battery(Component):
     soc_start: float = quantity("state of charge at the start with closure fixed", default=0.5, ge=0, le=1)
     soc_end: float = quantity("state of charge at the end with closure fixed", default=0.5, ge=0, le=1)
     max_c_rate: float | None = quantity("largest power per energy", unit="kW/kWh", default=None, gt=0)
+    duration_hours: float | None = quantity(
+        "energy_kwh per power_kw, held exactly; for sizes that are free", unit="h", default=None, gt=0
+    )
     charge_from: Literal["any", "onsite"] = quantity("charge from anything, or from renewables on site", default="any")
     export: Literal["allowed", "forbidden"] = quantity("whether stored energy may leave the site", default="allowed")
     ageing: Ageing = quantity("how the cells age; no part of the dispatch", default_factory=Ageing)
@@ -85,6 +88,10 @@ class Battery(Component):
                 if not self.soc_min <= getattr(self, name) <= self.soc_max:
                     raise ValueError(f"{name}: must lie between soc_min and soc_max, got {getattr(self, name):g}")
         power, energy = self.power_kw, self.energy_kwh
+        if self.duration_hours is not None and not isinstance(power, FreeSize) and not isinstance(energy, FreeSize):
+            wanted = self.duration_hours * power
+            if abs(energy - wanted) > 1e-6 * max(energy, wanted):
+                raise ValueError(f"duration_hours: with {power:g} kW means {wanted:g} kWh, got energy_kwh {energy:g}")
         if self.max_c_rate is None or isinstance(power, FreeSize) or isinstance(energy, FreeSize):
             return self
         limit = self.max_c_rate * energy
@@ -131,7 +138,7 @@ class Battery(Component):
             block.constrain("energy_lower_kwh", [(state, 1.0), (energy, -self.soc_min)], lower=0.0)
         else:
             state = block.variables("energy_kwh", lower=self.soc_min * energy, upper=self.soc_max * energy)
-        self._limit_c_rate(block, power, energy)
+        self._tie_sizes(block, power, energy)
 
         keep = self.retention(dt)
         dynamics: list[Term] = [
@@ -157,22 +164,30 @@ class Battery(Component):
         if self.export == "forbidden":
             block.forbid_export_of_stored_energy()
 
-    def _limit_c_rate(self, block: Block, power: float | GlobalVariable, energy: float | GlobalVariable) -> None:
-        if self.max_c_rate is None:
-            return
-        free: list[Term] = []
-        fixed = 0.0
-        for capacity, factor in ((power, 1.0), (energy, -self.max_c_rate)):
-            if isinstance(capacity, GlobalVariable):
-                free.append((capacity, factor))
-            else:
-                fixed += factor * capacity
-        if free:
-            block.constrain_total("c_rate_kw", free, upper=-fixed)
+    def _tie_sizes(self, block: Block, power: float | GlobalVariable, energy: float | GlobalVariable) -> None:
+        """Power within `max_c_rate`, and energy at `duration_hours`, where a size is free."""
+        for label, energy_factor in (
+            ("c_rate_kw", self.max_c_rate),
+            ("duration_kw", None if self.duration_hours is None else 1.0 / self.duration_hours),
+        ):
+            if energy_factor is None:
+                continue
+            free: list[Term] = []
+            fixed = 0.0
+            for capacity, factor in ((power, 1.0), (energy, -energy_factor)):
+                if isinstance(capacity, GlobalVariable):
+                    free.append((capacity, factor))
+                else:
+                    fixed += factor * capacity
+            if free:
+                lowest = -fixed if label == "duration_kw" else -np.inf
+                block.constrain_total(label, free, lower=lowest, upper=-fixed)
 
     def uncontrolled(self) -> Self:
         """An idle battery: none at all."""
-        return self.model_copy(update={"power_kw": 0.0, "energy_kwh": 0.0, "closure": "cyclic", "max_c_rate": None})
+        return self.model_copy(
+            update={"power_kw": 0.0, "energy_kwh": 0.0, "closure": "cyclic", "max_c_rate": None, "duration_hours": None}
+        )
 
     def _initial_kwh(self, values: Values) -> float:
         if "initial_energy_kwh" in values.globals_:

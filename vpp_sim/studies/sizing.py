@@ -79,7 +79,7 @@ class Curve:
     """Cost and KPIs against one or two sizes: a row a point, currency over the horizon.
 
     Columns: the axes' paths, other free sizes, `total_cost`, `net_saving` (against the smallest sizes, annuities
-    included), `saving` (of operation alone), CURVE_KPIS, and `feasible`. `optimum` holds the sizes of least cost within
+    included), `saving` (without annuities), CURVE_KPIS, and `feasible`. `optimum` holds the sizes of least cost within
     the axes, as the program finds them, and its `total_cost`.
     """
 
@@ -192,9 +192,10 @@ def _row(point: dict[str, float], plan: Plan | None) -> dict[str, float | bool]:
 
 
 def _add_savings(table: pd.DataFrame) -> None:
-    """Savings against the first point that can be run, which has the smallest sizes."""
+    """Savings against the first point that can be run, which has the smallest sizes; `saving` is without annuities."""
     if not bool(table["feasible"].any()):
         raise InputError("--curve: no point can be run; see what `vpp-sim run` says at one of its sizes")
     first = table[table["feasible"]].iloc[0]
     table["net_saving"] = first["total_cost"] - table["total_cost"]
-    table["saving"] = first["operating_cost"] - table["operating_cost"]
+    running = table["total_cost"] - table["investment_cost"]
+    table["saving"] = first["total_cost"] - first["investment_cost"] - running

@@ -133,7 +133,10 @@ def size_map(curve: Curve, currency: str) -> Figure:
     cost.set_title(f"Cost above its least, {number(least)} {currency}")
     shares = 100.0 * field("onsite_renewable_share")
     share.contourf(x, y, shares, levels=24, cmap="cividis")
-    share.clabel(share.contour(x, y, shares, levels=8, colors="white", linewidths=0.8), fmt="%.0f %%", fontsize=8)
+    inner = [level for level in range(10, 100, 10) if np.nanmin(shares) < level < np.nanmax(shares)]
+    if inner:
+        lines = share.contour(x, y, shares, levels=inner, colors="white", linewidths=0.8)
+        share.clabel(lines, fmt="%.0f %%", fontsize=8)
     share.set_title("On-site renewable share")
     for ax in (cost, share):
         ax.plot(
@@ -206,7 +209,7 @@ def tornado(table: pd.DataFrame, base: float, unit: str, ax: Axes | None = None)
     for row, (_, line) in enumerate(ordered.iterrows()):
         for side, colour in (("low", SKY), ("high", ORANGE)):
             value = float(line[f"at_{side}"])
-            ax.barh(row, value - base, left=base, color=colour, height=0.6)
+            ax.barh(row, value - base, left=base, color=colour, height=0.6, label="" if row else f"{side} value")
             outwards = value >= base
             ax.annotate(
                 number(float(line[side])),
@@ -222,6 +225,7 @@ def tornado(table: pd.DataFrame, base: float, unit: str, ax: Axes | None = None)
     ax.set_xlabel(unit)
     ax.margins(x=0.15)
     ax.grid(visible=False, axis="y")
+    legend_above(ax)
     thousands(ax, "x")
     return ax
 
