@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vpp_sim.components.base import Check, Kpi
 from vpp_sim.kpi import Simulation, Summary
+from vpp_sim.kpi.finance import formulas_in
 from vpp_sim.report.figures.parts import labels_of
 from vpp_sim.report.formats import HEADLINES, SHARES, amount, change, in_order, number, percent
 from vpp_sim.report.sections import figure_sections, headline_change
@@ -37,8 +38,8 @@ SERVICE: Final[Mapping[str, str]] = {
     "compute_mean_delay_hours": "mean delay of compute work",
     "unserved_load_kwh": "load shed",
 }
-#: A line of costs below this is not told.
-LEAST_MONEY: Final = 0.005
+#: Money or energy below this share of the operating cost or the load is what solvers leave, and is not told.
+LEAST_SHARE: Final = 1e-6
 #: Entries of a list that are shown.
 MOST_SHOWN: Final = 12
 CERTAINTY: Final[Mapping[str, str]] = {
@@ -75,6 +76,7 @@ def run_page(simulation: Simulation) -> str:
             failed=[check for check in summary.checks if not check.passed],
             bill_lines=_bill_lines(simulation),
             certainty=CERTAINTY,
+            formulas=formulas_in(kpi.definition for kpi in summary.kpis.values()),
         )
     )
 
@@ -139,12 +141,17 @@ def _tiles(simulation: Simulation) -> list[dict[str, str]]:
 def _service(summary: Summary) -> list[str]:
     """What was not served or delayed, with control, and without where that differs."""
     before = {} if summary.baseline is None else summary.baseline.kpis
+    least = LEAST_SHARE * summary.kpis["load_kwh"].value
+
+    def text(kpi: Kpi) -> str:
+        return amount(0.0 if kpi.unit == "kWh" and kpi.value < least else kpi.value, kpi.unit)
+
     found = []
     for name, words in SERVICE.items():
         if name not in summary.kpis:
             continue
-        now = amount(summary.kpis[name].value, summary.kpis[name].unit)
-        was = amount(before[name].value, before[name].unit) if name in before else now
+        now = text(summary.kpis[name])
+        was = text(before[name]) if name in before else now
         found.append(f"{words} {now}" + (f" (without control {was})" if was != now else ""))
     return found
 
@@ -177,12 +184,13 @@ def _targets(summary: Summary, currency: str) -> list[dict[str, str]]:
 def _costs(summary: Summary) -> list[dict[str, Any]]:
     """Rows of the table of costs; lines that are 0 on both sides are left out."""
     before = {} if summary.baseline is None else summary.baseline.kpis
+    least = LEAST_SHARE * abs(summary.kpis["operating_cost"].value)
     rows = []
     for name, words in COST_LINES.items():
         if name not in summary.kpis:
             continue
         now, was = summary.kpis[name].value, before[name].value if name in before else 0.0
-        if max(abs(now), abs(was)) < LEAST_MONEY and name != "operating_cost":
+        if max(abs(now), abs(was)) <= least and name != "operating_cost":
             continue
         rows.append(
             {
