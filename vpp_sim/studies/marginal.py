@@ -30,7 +30,7 @@ PERCENTAGE_POINT = 0.01
 #: What is tightened by how much to see what it costs: a percentage point more, a tonne less.
 TIGHTENINGS: tuple[tuple[Measure, str, float], ...] = (
     ("onsite_renewable_share", "percentage point", PERCENTAGE_POINT),
-    ("emissions_location", "tonne less", -KG_PER_TONNE),
+    ("emissions_location", "tonne", -KG_PER_TONNE),
 )
 #: Largest part of all emissions that is cut to see what a tonne costs.
 LARGEST_CUT = 0.01
@@ -166,7 +166,8 @@ def tightening_costs(planner: Planner, scenario: Scenario) -> list[MarginalValue
             continue
         whole = PERCENTAGE_POINT if move > 0 else KG_PER_TONNE
         cost = (tighter.cost - plan.cost) / (abs(move) / whole) / plan.years
-        values.append(MarginalValue(measure, unit, now, -cost, np.nan, min(now, now + move), max(now, now + move)))
+        name = measure if move > 0 else f"cut of {measure}"
+        values.append(MarginalValue(name, unit, now, -cost, np.nan, min(now, now + move), max(now, now + move)))
     return values
 
 
