@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from vpp_sim.kpi import Simulation, Summary, simulate, summarize
     from vpp_sim.report.folder import read_folder, verify_folder, write_folder
     from vpp_sim.scenario import Scenario, load_scenario
+    from vpp_sim.studies.study import load_study
+    from vpp_sim.studies.sweep import sweep
 
 #: Where each public name lives; it is imported when first used, so that the command line answers at once.
 _HOMES = {
@@ -28,9 +30,11 @@ _HOMES = {
     "Summary": "vpp_sim.kpi",
     "VppSimError": "vpp_sim.errors",
     "load_scenario": "vpp_sim.scenario",
+    "load_study": "vpp_sim.studies.study",
     "read_folder": "vpp_sim.report.folder",
     "simulate": "vpp_sim.kpi",
     "summarize": "vpp_sim.kpi",
+    "sweep": "vpp_sim.studies.sweep",
     "verify_folder": "vpp_sim.report.folder",
     "write_folder": "vpp_sim.report.folder",
 }
@@ -42,9 +46,11 @@ __all__ = [
     "Summary",
     "VppSimError",
     "load_scenario",
+    "load_study",
     "read_folder",
     "simulate",
     "summarize",
+    "sweep",
     "verify_folder",
     "write_folder",
 ]
