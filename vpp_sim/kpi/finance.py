@@ -6,7 +6,8 @@ Formulas have ids, which stand beside every figure that they give.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,6 +46,16 @@ FORMULAS: Final[Mapping[str, str]] = {
     "WEAR-1": "wear = w L/x C r (1 + r)^-L ln(1 + r) / (1 - (1 + r)^-L)^2: what one more kWh discharged adds to the "
     "annuity of replacing the battery (price C, life L, yearly discharge x, w the weight of cycles in the fade)",
 }
+
+
+def formulas_in(definitions: Iterable[str]) -> list[tuple[str, str]]:
+    """The formulas that some definitions name, in brackets, with their text; each once, in order.
+
+    >>> [name for name, _ in formulas_in(["worth [NPV-1, CRS-1]", "a time [PB-1, CRS-1]", "no formula (NPV-1)"])]
+    ['NPV-1', 'PB-1', 'CRS-1']
+    """
+    named = {word for text in definitions for word in re.split("[][, ]+", text.partition("[")[2])}
+    return [(name, text) for name, text in FORMULAS.items() if name in named]
 
 
 def capital_recovery_factor(rate: float, years: float) -> float:

@@ -18,7 +18,7 @@ HEADLINES: Final[Mapping[str, str]] = {
     "emissions_location_kg": "Emissions, location-based",
 }
 
-#: Dimensionless KPIs that are a part of a whole, and so may be read in percent (PUE or cycles may not).
+#: Dimensionless KPIs that are a part of a whole or a rate, and so may be read in percent (PUE or cycles may not).
 SHARES: Final = (
     "onsite_renewable_share",
     "self_consumption",
@@ -32,6 +32,10 @@ SHARES: Final = (
     "matching_hourly",
     "matching_step",
     "cfe_score_hourly",
+    "battery_capacity_after_year",
+    "irr",
+    "mirr",
+    "equity_irr",
 )
 
 #: Larger units by the unit inside: from which value on, the word, and how many of the inside unit one is.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vpp_sim.errors import InputError
-from vpp_sim.kpi.finance import FORMULAS
+from vpp_sim.kpi.finance import FORMULAS, formulas_in
 from vpp_sim.report import figures
 from vpp_sim.report.figures import proforma as drawings
 from vpp_sim.report.figures.parts import labels_of
@@ -213,8 +213,6 @@ def proforma_page(found: Course) -> str:
         for name in COLUMNS
         if name in result.table and (name in ("net", "cumulative") or result.table[name].abs().max() > 0.5)
     ]
-    told = " ".join(kpi.definition for kpi in result.kpis.values())
-    used = [name for name in FORMULAS if name in told]
     return (
         _templates()
         .get_template("proforma.html")
@@ -242,7 +240,7 @@ def proforma_page(found: Course) -> str:
                 for year, amounts in enumerate(result.table[columns].to_numpy().tolist())
             ],
             pictures=drawn,
-            formulas=[(name, FORMULAS[name]) for name in used],
+            formulas=formulas_in(kpi.definition for kpi in result.kpis.values()),
             rates=_rates(found),
             percent=percent,
             worst=max(check.worst for check in found.checks),
