@@ -154,7 +154,8 @@ def _station(draw: st.DrawFn) -> Mapping_:
         station["v2g"] = {
             "battery_kwh": draw(st.sampled_from([15.0, 60.0])),
             "arrival_soc": draw(st.sampled_from([0.2, 0.6])),
-            "wear_cost_per_kwh": draw(st.sampled_from([0.0, 0.1])),
+            # at no cost at all, cycling cars for nothing is as good as not
+            "wear_cost_per_kwh": draw(st.sampled_from([0.02, 0.1])),
             "discharge_efficiency": draw(st.sampled_from([1.0, 0.93])),
         }
     return station
