@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from vpp_sim.components.battery import Battery
 from vpp_sim.components.battery_ageing import (
     CYCLE_EXPONENT,
+    Container,
     Progress,
     Stress,
     anode_potential_volts,
@@ -19,6 +24,7 @@ from vpp_sim.components.battery_ageing import (
     turning_points,
     years_until,
 )
+from vpp_sim.components.load import Load
 
 CHECK = {"efc": 1.0, "soc": 0.5, "depth": 0.9, "c_rate": 0.25, "celsius": 25.0}
 
@@ -147,3 +153,28 @@ def test_a_battery_fades_by_its_own_progress() -> None:
     worn = part.in_condition(later)
     assert worn.energy_kwh == pytest.approx(82.5, abs=0.05)
     assert worn.power_kw == pytest.approx(41.3, abs=0.05)  # the C-rate holds for what is left
+
+
+def test_a_container_is_heated_and_cooled_between_its_limits(context_of: Any) -> None:
+    """Outside -10, 20 and 35 degC, held between 15 and 30."""
+    weather = SimpleNamespace(temperature_celsius=np.array([-10.0, 20.0, 35.0]))
+    part = Battery(
+        kind="battery",
+        power_kw=50.0,
+        energy_kwh=100.0,
+        ageing={"temperature_celsius": {"min_celsius": 15.0, "max_celsius": 30.0}},
+    )
+    read = part.inputs(context_of(3, weather=weather))
+    np.testing.assert_allclose(read.series["cell_celsius"], [15.0, 20.0, 30.0])
+    with pytest.raises(ValidationError, match="min_celsius: must be at most max_celsius"):
+        Container(min_celsius=30.0, max_celsius=15.0)
+
+
+def test_a_cold_battery_warns_in_its_run(solve_site: Any) -> None:
+    cold = Battery(kind="battery", power_kw=5.0, energy_kwh=10.0, ageing={"temperature_celsius": 0.0})
+    site = solve_site({"battery": cold, "load": Load(kind="load", profile=10.0)}, [0.1, 0.5, 0.1, 0.5])
+    notes = cold.settle(site.values("battery"), final=False).notes
+    assert any("outside the 10 to 45 degC" in note for note in notes)
+    kpis = site.kpis("battery")
+    assert 0.5 < kpis["battery_capacity_after_year"] < 1.0
+    assert kpis["battery_full_cycles_per_year"] == pytest.approx(8760 / 2 * 5 * 0.933 / 10, rel=0.3)

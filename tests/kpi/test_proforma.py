@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import pytest
 from vpp_sim.components import Battery, Pv
 from vpp_sim.components.asset_cost import Condition, Investment
 from vpp_sim.errors import InputError
+from vpp_sim.kpi import simulate
 from vpp_sim.kpi.economics import Proforma, proforma
 from vpp_sim.kpi.finance import FORMULAS, net_present_value
 from vpp_sim.kpi.lifetime import Schedule, schedule_of
 from vpp_sim.kpi.project import Operation, Project, mixed
+from vpp_sim.scenario import load_scenario
 from vpp_sim.scenario.economics import Economics
 
 USUAL = Operation(energy=1000.0, demand=200.0, fixed=50.0, load_kwh=2000.0)
@@ -211,3 +214,13 @@ def test_pv_loses_its_share_every_year() -> None:
     assert part.in_condition(later).age_years == 5.0
     given = Pv(kind="pv", capacity_kw=10.0, yield_profile=0.2)
     assert given.in_condition(given.aged(Condition(), {}, 2.0)).capacity_kw == pytest.approx(10 * 0.995**2)
+
+
+def test_a_price_changes_no_dispatch() -> None:
+    """What was bought is paid for, whatever is done with it; only what it is worth changes."""
+    tiny = Path(__file__).resolve().parents[2] / "scenarios" / "tiny.yaml"
+    priced = simulate(load_scenario(tiny))
+    free = simulate(load_scenario(tiny, settings=["pv.cost=null", "battery.cost=null"]))
+    assert priced.optimal.objective == free.optimal.objective
+    assert set(priced.summary.kpis) - set(free.summary.kpis) >= {"npv", "irr", "payback_years", "lcoe", "lcos"}
+    assert "3 days repeated" in priced.summary.kpis["npv"].definition
