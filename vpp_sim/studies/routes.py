@@ -20,6 +20,8 @@ Route = Literal["batch", "warm", "cold"]
 ROUTES: tuple[Route, ...] = ("batch", "warm", "cold")
 #: Programs that are solved side by side at least; fewer go to HiGHS.
 SMALLEST_BATCH = 3
+#: What is asked of a program that is solved once more with variables at given values; our certificate asks for 1e-6.
+PINNED_TOLERANCE = 1e-7
 
 
 def possible_routes(solver: str) -> tuple[Route, ...]:
@@ -80,7 +82,8 @@ def _alike(requests: Sequence[SolveRequest]) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for number, request in enumerate(requests):
         options = request.options
-        key = (request.program.structure, request.solver, options.tolerance, options.time_limit_seconds)
+        again = options.warm_start is not None
+        key = (request.program.structure, request.solver, options.tolerance, options.time_limit_seconds, again)
         groups.setdefault(key, []).append(number)
     return list(groups.values())
 
@@ -88,7 +91,11 @@ def _alike(requests: Sequence[SolveRequest]) -> list[list[int]]:
 def _together(requests: Sequence[SolveRequest], members: Sequence[int]) -> dict[int, Solution | Exception]:
     programs: list[LinearProgram] = [requests[number].program for number in members]
     first = requests[members[0]]
-    options = replace(first.options, warm_start=None, keep_basis=False, threads=1)
+    tolerance = first.options.tolerance
+    if tolerance is None and first.options.warm_start is not None:
+        # fixed variables are equal to their bounds up to rounding only, so rows of them cannot close any better
+        tolerance = PINNED_TOLERANCE
+    options = replace(first.options, warm_start=None, keep_basis=False, threads=1, tolerance=tolerance)
     try:
         solutions = solve_batch(programs, first.solver, options)
     except Exception:

@@ -14,7 +14,7 @@ import contextlib
 import csv
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,7 +140,7 @@ class Store:
 
     def _write_columns(self) -> None:
         lines = [["column", "unit", "definition"]]
-        lines += [[name, column.unit, column.definition] for name, column in self.columns.items()]
+        lines += [[name, self.columns[name].unit, self.columns[name].definition] for name in in_order(self.columns)]
         made = self.folder / f".{COLUMNS}"
         with made.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(lines)
@@ -336,11 +336,24 @@ def _in_order(table: pa.Table, columns: Mapping[str, Column]) -> pa.Table:
     numbers = table.column("case").to_numpy()
     _, first = np.unique(numbers, return_index=True)
     names = table.column_names
-    front = [name for name in FIXED_COLUMNS if name in names and name != "reason"]
-    were_set = [name for name in names if name.startswith("set.")]
-    rest = [name for name in columns if name in names and name not in (*front, *were_set, "reason")]
-    unnamed = [name for name in names if name not in {*front, *were_set, *rest, "reason"}]
-    return table.select([*front, *were_set, *rest, *unnamed, "reason"]).take(first)
+    return table.select([name for name in in_order({**columns, **dict.fromkeys(names)}) if name in names]).take(first)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Columns in an order that does not depend on which case was finished first.
+
+    Fixed ones, what was set, sizes, figures of the site, figures of components; the reason last.
+    """
+
+    def place(name: str) -> tuple[int, int, str]:
+        if name in FIXED_COLUMNS:
+            return (9 if name == "reason" else 0, list(FIXED_COLUMNS).index(name), "")
+        if name.startswith("set."):
+            return 1, 0, ""  # in the order of the study
+        group = 2 if name in ("objective", "solver_gap") else 3 if name.startswith("size.") else 5 if "." in name else 4
+        return group, 0, name
+
+    return sorted(names, key=place)
 
 
 def _as_yaml(study: Study) -> str:
