@@ -156,6 +156,9 @@ def test_what_a_part_adds_is_the_year_without_it() -> None:
     assert adds["battery"].first_year_saving == pytest.approx(lost, abs=ties)
     assert adds["battery"].npv < 0 < adds["pv"].npv
     assert 0 < found.control_saving < found.proforma.kpis["first_year_saving"].value
+    # against a site under control the worth is less by the present value of what control alone saves
+    worth = found.proforma.kpis["npv"].value - found.against_control.kpis["npv"].value
+    assert worth == pytest.approx(found.control_saving * (1 - 1.06**-20) / 0.06, rel=1e-6)
 
 
 @pytest.mark.parametrize("start", [0.0, 0.5, 3.0])

@@ -118,7 +118,7 @@ def _from_file(
 def _print(found: Course, said: list[str]) -> None:
     from vpp_sim.cli.tables import show
     from vpp_sim.report.formats import number
-    from vpp_sim.report.proforma import break_evens
+    from vpp_sim.report.proforma import break_evens, control_words
 
     result = found.proforma
     lines = list(said)
@@ -134,6 +134,7 @@ def _print(found: Course, said: list[str]) -> None:
             f"{found.error:.2%} of its saving, the parabola used by less"
         )
     lines.extend(f"note: {note}" for note in result.notes)
+    lines.append(control_words(found))
     lines.append(" ".join(break_evens(found)))
     show(_years(found), "", _figures(found), "", _adds(found), "", *lines)
 
@@ -194,5 +195,6 @@ def _adds(found: Course) -> Table:
             number(entry.npv),
             percent(entry.irr),
         )
-    shown.add_row("control, with nothing bought", "", number(found.control_saving), "", "")
+    worth = found.proforma.kpis["npv"].value - found.against_control.kpis["npv"].value
+    shown.add_row("control, with nothing bought", "", number(found.control_saving), number(worth), "")
     return shown

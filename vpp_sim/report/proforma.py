@@ -33,6 +33,8 @@ HEADLINES: Final = {
     "first_year_saving": "Saved in year 1",
     "lcoe": "LCOE of the plants",
 }
+#: Figures that are also told against a site that is under control with nothing bought.
+AGAINST_CONTROL: Final = ("npv", "irr", "mirr", "payback_years", "discounted_payback_years")
 RATES: Final = ("irr", "mirr", "equity_irr")
 #: Columns of the table on the page and on the terminal, with their headings.
 COLUMNS: Final = {
@@ -97,6 +99,7 @@ def proforma_document(found: Course) -> dict[str, Any]:
         "life_left": dict(result.schedule.life_left),
         "adds": [asdict(entry) for entry in found.increments],
         "control_saving": found.control_saving,
+        "against_control": {name: found.against_control.kpis[name].value for name in AGAINST_CONTROL},
         "sensitivity": [
             {"what": words, "worse": worse, "better": better} for words, worse, better in sensitivity(found)
         ],
@@ -265,6 +268,19 @@ def _rates(found: Course) -> list[tuple[str, str]]:
     return rows
 
 
+def control_words(found: Course) -> str:
+    """What control alone would bring, and what is left for the purchase."""
+    against, currency = found.against_control.kpis, found.scenario.currency
+    npv = against["npv"].value
+    brings = found.proforma.kpis["npv"].value - npv
+    payback = kpi_text("payback_years", against["payback_years"].value, "a")
+    return (
+        f"{number(brings)} {currency} of the NPV is what control of charging and compute brings with nothing bought; "
+        f"against the same site under control the purchase is worth {number(npv)} {currency} "
+        f"(IRR {percent(against['irr'].value)}, payback {payback})."
+    )
+
+
 def _verdict(found: Course) -> str:
     """The answer in one sentence."""
     result, economics = found.proforma, found.scenario.economics
@@ -278,9 +294,10 @@ def _verdict(found: Course) -> str:
     parts = [f"{sentence}."]
     if irr == irr:
         parts.append(f"The internal rate of return is {percent(irr)}.")
+    parts.append(control_words(found))
     losing = [entry for entry in found.increments if entry.npv < 0]
     if losing and npv > 0:
         labels = labels_of(found.reference.optimal)
         listed = ", ".join(f"{labels[entry.component]} ({number(entry.npv)} {currency})" for entry in losing)
-        parts.append(f"Taken for itself, this part costs more than it adds: {listed}.")
+        parts.append(f"Taken for itself, this costs more than it adds: {listed}.")
     return " ".join(parts)

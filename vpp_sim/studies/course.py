@@ -88,13 +88,20 @@ class Course:
     usual: Operation
     operations: tuple[Operation, ...]
     increments: tuple[Increment, ...]
-    #: What the first year saves against business as usual by control alone, with nothing bought.
-    control_saving: float
+    #: The first year under control with nothing bought, and the proforma against that instead of business as usual:
+    #: what the purchase is worth to a site that is, or could be, under control without it.
+    control: Operation
+    against_control: Proforma
     dispatched: tuple[int, ...]
     rounds: int
     capacity_residual: float
     error: float | None
     checks: tuple[Check, ...]
+
+    @property
+    def control_saving(self) -> float:
+        """What the first year saves against business as usual by control alone, with nothing bought."""
+        return self.usual.bill - self.control.bill
 
     def capacities(self) -> pd.DataFrame:
         """Share of capacity in the middle of every year, by component that fades."""
@@ -164,7 +171,10 @@ def course(
         usual=usual,
         operations=operations,
         increments=increments,
-        control_saving=usual.bill - alone.bill,
+        control=alone,
+        against_control=proforma(
+            scenario.economics, scenario.currency, project, schedule, operations, alone, basis=basis
+        ),
         dispatched=tuple(n + 1 for n in sorted(known)),
         rounds=rounds,
         capacity_residual=residual,
