@@ -232,7 +232,9 @@ class Bus:
     ) -> None:
         """Enter `factor` (scalar or (num_steps,)) times a variable into the balance, positive into the bus."""
         self._balance.append((variable, sign * factor))
-        if role is not None:
+        if role is None:
+            self.declare("use", variable, -sign * factor)
+        else:
             self.declare(role, variable, factor)
 
     def declare(self, role: str, variable: StepVariable | GlobalVariable, factor: FloatArray | float = 1.0) -> None:
@@ -254,7 +256,8 @@ class Bus:
                 terms.append((variable, float(np.broadcast_to(factor, self.grid.num_steps).sum())))
             else:
                 terms.append((variable, factor))
-        return terms, float(self._fixed_available_kw.sum()) if role == "available" else 0.0
+        fixed = {"available": self._fixed_available_kw, "use": self._fixed_use_kw}
+        return terms, float(fixed[role].sum()) if role in fixed else 0.0
 
     def terms(self, role: str) -> list[Term]:
         """Everything of a role in each step [kW]."""
@@ -347,7 +350,7 @@ class Block:
         """Enter a power into the bus balance, positive into the bus: `factor` kW (scalar or per step) per unit.
 
         A global variable (a size) enters every step. Roles that limits across components and targets refer to:
-        `renewable`, `other_supply`, `import`, `export`, `charge`, `discharge`; a use needs none.
+        `renewable`, `other_supply`, `import`, `export`, `charge`, `discharge`; without one it is a use, or less of it.
         """
         self._bus.inject(variable, sign, role, factor)
 

@@ -237,8 +237,8 @@ class EvStation(Component):
                 discharge = block.variables(f"{name}_discharge_kw", upper=connected, cost_per_kwh=wear)
                 discharging.append((discharge, 1.0))
                 block.inject(discharge, +1, role="discharge")
-                # the part of the charging that comes back, as in `flows`
-                block.declare("charge", discharge, 1.0 / (self.charge_efficiency * self.v2g.discharge_efficiency))
+                # the part of the charging that comes back is no use, as in `flows`
+                block.declare("use", discharge, -1.0 / (self.charge_efficiency * self.v2g.discharge_efficiency))
                 row.append((discharge, -dt / self.v2g.discharge_efficiency))
             # also where the station could serve all: the bus may be short
             price = self.value_of_unserved_per_kwh

@@ -1,7 +1,7 @@
 """Targets as rows of the program, from the roles that components have declared.
 
-Sums over the horizon, with g renewable generation, a what was available of it, i import, x export, c and d charge and
-discharge of storage, o other supply, and the load, by the balance, L = g + o + i + d - c - x:
+Sums over the horizon, with g renewable generation, a what was available of it, i import, x export, o other supply and
+L the load (what is used; of charging with V2G the part that does not come back):
 
     onsite_renewable_share   sum(L - i)      >= bound * sum(L)
     own_use_of_available     sum(g - x)      >= bound * sum(a)
@@ -35,8 +35,7 @@ from vpp_sim.lp.builder import Term
 from vpp_sim.scenario.targets import Target
 from vpp_sim.units import MINUTES_PER_HOUR
 
-#: How the balance makes the load of what has a role: L = g + o + i + d - c - x.
-LOAD = {"renewable": 1.0, "other_supply": 1.0, "import": 1.0, "discharge": 1.0, "charge": -1.0, "export": -1.0}
+LOAD = {"use": 1.0}
 LOAD_AND_LOSSES = {"renewable": 1.0, "other_supply": 1.0, "import": 1.0, "export": -1.0}
 OWN_USE = {"renewable": 1.0, "export": -1.0}
 

@@ -68,6 +68,14 @@ class Plan:
 NO_POINT = (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED)
 
 
+#: How HiGHS is asked again where its answer does not stand our certificate: with a row over the whole horizon its
+#: presolve can give back a point that is none of the program's, and its tolerances are absolute.
+RETRIES = (
+    SolveOptions(algorithm="simplex_without_presolve", keep_basis=True),
+    SolveOptions(algorithm="simplex_without_presolve", tolerance=1e-9, keep_basis=True),
+)
+
+
 def _is_certified(solution: Solution) -> bool:
     return solution.is_optimal and solution.certificate is not None and solution.certificate.passed()
 
@@ -138,9 +146,11 @@ class Planner:
         last = self._last.get(shape)
         options = SolveOptions(warm_start=last, keep_basis=True, algorithm=None if last is not None else "ipm")
         solution = solve(program, "highs", options)
-        if not _is_certified(solution) and solution.status not in NO_POINT:
-            solution = solve(program, "highs", SolveOptions(keep_basis=True))
-        if solution.is_optimal:
+        for again in RETRIES:
+            if _is_certified(solution) or solution.status in NO_POINT:
+                break
+            solution = solve(program, "highs", again)
+        if _is_certified(solution):
             self._last[shape] = solution
         return solution
 

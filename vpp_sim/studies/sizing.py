@@ -28,7 +28,7 @@ CURVE_KPIS = (
     "operating_cost",
     "investment_cost",
     "onsite_renewable_share",
-    "self_consumption",
+    "own_use_of_available_cn650",
     "peak_import_kw",
     "equivalent_full_cycles",
     "emissions_location_kg",

@@ -10,7 +10,7 @@ import numpy as np
 from vpp_sim.lp.program import LinearProgram
 from vpp_sim.lp.solution import Basis, Solution, SolveOptions, SolveStatus
 
-ALGORITHMS = ("choose", "simplex", "ipm", "pdlp", "ipm_without_crossover")
+ALGORITHMS = ("choose", "simplex", "simplex_without_presolve", "ipm", "pdlp", "ipm_without_crossover")
 
 
 class HighsSolver:
@@ -30,7 +30,9 @@ class HighsSolver:
             highspy.Highs.resetGlobalScheduler(True)
         highs = highspy.Highs()
         set_option(highs, "output_flag", options.verbose)
-        set_option(highs, "solver", "ipm" if algorithm == "ipm_without_crossover" else algorithm)
+        set_option(highs, "solver", algorithm.partition("_")[0])
+        if algorithm == "simplex_without_presolve":
+            set_option(highs, "presolve", "off")
         if algorithm == "ipm_without_crossover":
             set_option(highs, "run_crossover", "off")
         if options.time_limit_seconds is not None:

@@ -77,7 +77,7 @@ def size_curve(curve: Curve, currency: str) -> Figure:
         ha="right" if right else "left",
     )
     share.plot(x, 100 * table["onsite_renewable_share"], color=GREEN, label="on-site renewable share")
-    share.plot(x, 100 * table["self_consumption"], color=ORANGE, label="self-consumption")
+    share.plot(x, 100 * table["own_use_of_available_cn650"], color=ORANGE, label="own use of what was available")
     share.set_ylabel("%")
     legend_above(share)
     peak.plot(x, table["peak_import_kw"], color=BLUE, label="peak import, kW (left)")
@@ -240,7 +240,7 @@ def bus_price_by_month(result: Dispatch, ax: Axes | None = None) -> Axes:
     if price is None:
         return ax
     table = month_by_hour(price, grid)
-    colours = matplotlib.colormaps["twilight_shifted"](np.linspace(0.08, 0.92, max(grid.num_months, 2)))
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, max(grid.num_months, 2)))
     hours = np.arange(HOURS + 1)
     for month, label in enumerate(grid.month_labels):
         line = np.append(table[:, month], table[-1, month])
