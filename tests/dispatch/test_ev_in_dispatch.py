@@ -97,27 +97,23 @@ def fleet(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_a_free_station_keeps_its_size_when_the_plan_is_carried_out(site: SmallSite) -> None:
-    """V2G and a free power: the second solve once chose a smaller station than the one the cars had been given."""
+def test_a_free_station_keeps_its_size_when_the_plan_is_carried_out(site: SmallSite, station: Station) -> None:
+    """A free power: the second solve once chose a smaller station than the one the cars had been given.
+
+    The plan charges 10 kW at 08 and at 10, the cars really charge 10 kW at 08 and at 09: the station stays 10 kW.
+    """
+    periods = [{"label": "cheap", "hours": "10-09", "ratio": 0.1}, {"label": "dear", "hours": "09-10"}]
+    size = {"min": 0.0, "max": 60.0, "cost_per_unit": 1.0}
     result = dispatch(
         site(
-            horizon={"days": 4},
-            tariff={
-                "energy": {"purchase_price_per_kwh": 0.0},
-                "demand": {"basis": "max_demand", "price_per_kw_month": 3.0},
-            },
-            grid={"kind": "grid", "import_limit_kw": 60.0, "export_limit_kw": 30.0},
-            park={"kind": "load", "profile": {"generator": "office_park", "peak": 50.0}},
-            cars={
-                "kind": "ev_station",
-                "mode": "v2g",
-                "power_kw": {"min": 15.0, "max": 60.0, "cost_per_unit": 50.0},
-                "fleets": [fleet()],
-                "v2g": {"battery_kwh": 15.0, "arrival_soc": 0.2, "wear_cost_per_kwh": 0.0},
-            },
+            tariff={"energy": {"purchase_price_per_kwh": 1.0, "periods": periods}},
+            cars=station(
+                [("08:00", "12:00", 10.0, 10.0), ("09:00", "10:00", 10.0, 10.0)], laxity_classes=1, power_kw=size
+            ),
         )
     )
     assert any("carrying out the plan costs" in note for note in result.notes)
+    assert result.sizes["cars.power_kw"] == pytest.approx(10.0)
     assert failed(result) == []
 
 

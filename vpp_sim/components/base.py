@@ -379,13 +379,17 @@ class Block:
 class Settlement:
     """What happened to a plan when it was handed back to what it stands for (sessions, jobs).
 
-    `pinned` holds variables by quantity that must be re-solved at these values, `at_least` those that must not be
-    below; both are empty where the plan can be carried out as it is. `tables` go into the result.
+    `exact` holds variables by quantity at the values that carrying it out gives, `settled` the labels of rows that
+    speak of these alone and need no solving any more. Where the rest of the site cannot go along with those, `pinned`
+    holds the fewer that must be re-solved at these values, `at_least` those that must not be below. All are empty
+    where the plan can be carried out as it is. `tables` go into the result.
     """
 
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     pinned: Mapping[str, FloatArray] = field(default_factory=dict)
     at_least: Mapping[str, FloatArray] = field(default_factory=dict)
+    exact: Mapping[str, FloatArray] = field(default_factory=dict)
+    settled: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -435,7 +439,7 @@ class Component(StrictModel, ABC):
         return {name: value for name, value in pairs if isinstance(value, FreeSize)}
 
     def settle(self, values: Values, *, final: bool) -> Settlement:
-        """Hand the plan back to what it stands for; when `final`, no more may be asked of the bus than the plan does."""
+        """Hand the plan back to what it stands for; when `final`, it may not ask more of the bus than planned."""
         return Settlement()
 
     def outputs(self, values: Values) -> dict[str, FloatArray]:

@@ -7,9 +7,12 @@ between
     high = min(earliest curve at the step's end, x + up o)
 
 It must move to at least `low` and at most `high`; a class's plan beyond that goes to the sessions in order of laxity
-(left - remaining / up), least first when charging, most first when discharging. A shortfall is made up as soon as the
-connected sessions can take it, by following the plan's cumulative energy. Where the bus has no more to give, `most_kw`
-also bounds what must be taken: what is then missing at departure stays unserved.
+(left - remaining / up), least first when charging, most first when discharging. What a vehicle holds beyond its need
+is lent (V2G): it is put where it can stay longest, and taken back from those that leave soonest. No more is
+discharged in a step than was planned there, since the bus need not have room for it; a vehicle may leave with more
+than it wanted. A shortfall is made up as soon as the connected sessions can take it, by following the plan's
+cumulative energy. Where the bus has no more to give, `most_kw` also bounds what must be taken: what is then missing
+at departure stays unserved.
 """
 
 from __future__ import annotations
@@ -100,6 +103,7 @@ def _hand_back(
     energy = np.zeros(num_sessions)
     ahead = np.zeros(num_classes)  # cumulative plan not yet followed, per class
     allowed = np.empty(num_classes)  # what may still be charged in the step, per class
+    returnable = np.empty(num_classes)  # what may still be discharged: the bus need not have room for more than planned
     active = np.empty(num_sessions, dtype=np.int64)
     num_active = 0
     following = 0
@@ -122,6 +126,7 @@ def _hand_back(
         room_up, room_down = station_up * dt, station_down * dt
         for number in range(num_classes):
             allowed[number] = most[number, step] * dt
+            returnable[number] = max(-plan[number, step], 0.0) * dt
         # what must move, whatever the plan: latest and earliest curves at the end of the step
         for place in range(num_active):
             i = active[place]
@@ -144,8 +149,9 @@ def _hand_back(
                 room_up -= must
                 allowed[numbers[i]] -= must
             elif energy[i] > high[i]:
-                must = -min(energy[i] - high[i], room_down)
+                must = -min(min(energy[i] - high[i], room_down), returnable[numbers[i]])
                 room_down += must
+                returnable[numbers[i]] += must
             energy[i] += must
             net[numbers[i], step] += must
         if on_arrival:
@@ -156,26 +162,35 @@ def _hand_back(
                 room_up -= more
                 net[numbers[i], step] += more
             continue
-        order = active[:num_active][np.argsort(lax[active[:num_active]])]
+        here = active[:num_active]
+        order = here[np.argsort(lax[here])]
+        leaving = here[np.argsort(end[here])]
         for number in range(num_classes):
             ahead[number] += plan[number, step] * dt - net[number, step]
-            if ahead[number] > 0.0:
+            for phase in range(2):
                 for place in range(num_active):
-                    i = order[place]
-                    if numbers[i] == number:
-                        more = min(min(max(high[i] - energy[i], 0.0), room_up), min(ahead[number], allowed[number]))
-                        energy[i] += more
-                        room_up -= more
-                        allowed[number] -= more
-                        ahead[number] -= more
-                        net[number, step] += more
-            elif ahead[number] < 0.0:
-                for back in range(num_active):
-                    i = order[num_active - 1 - back]
-                    if numbers[i] == number:
-                        less = min(min(max(energy[i] - low[i], 0.0), room_down), -ahead[number])
-                        energy[i] -= less
-                        room_down -= less
-                        ahead[number] += less
-                        net[number, step] -= less
+                    back = num_active - 1 - place
+                    if ahead[number] > 0.0:
+                        # first what is wanted, least laxity first; then what is lent, to those that stay longest
+                        i = order[place] if phase == 0 else leaving[back]
+                        top = min(high[i], need[i]) if phase == 0 else high[i]
+                        if numbers[i] == number:
+                            more = min(min(max(top - energy[i], 0.0), room_up), min(ahead[number], allowed[number]))
+                            energy[i] += more
+                            room_up -= more
+                            allowed[number] -= more
+                            ahead[number] -= more
+                            net[number, step] += more
+                    elif ahead[number] < 0.0:
+                        # first what was lent, from those that leave soonest; then by laxity, most first
+                        i = leaving[place] if phase == 0 else order[back]
+                        bottom = max(low[i], need[i]) if phase == 0 else low[i]
+                        if numbers[i] == number:
+                            less = min(max(energy[i] - bottom, 0.0), min(room_down, returnable[number]))
+                            less = min(less, -ahead[number])
+                            energy[i] -= less
+                            room_down -= less
+                            returnable[number] -= less
+                            ahead[number] += less
+                            net[number, step] -= less
     return net / dt, energy

@@ -309,7 +309,10 @@ class EvStation(Component):
         table = sessions.assign(charged_kwh=served)
         if plan is None or np.abs(net - plan).max() <= HAND_BACK_TOLERANCE_KW:
             return Settlement(tables={"sessions": table})
-        # pinning the energy charged so far leaves the power to the program, which may leave more unserved
+        # dust of a solver that works from the inside would trouble the next one
+        net = np.where(np.abs(net) > HAND_BACK_TOLERANCE_KW, net, 0.0)
+        # what the sessions do, exactly; pinning only the energy so far lets a bus that is short leave more unserved
+        exact: dict[str, FloatArray] = {}
         pinned: dict[str, FloatArray] = {}
         if "power_kw" in values.sizes:
             pinned["power_kw_size"] = np.array([station])
@@ -317,17 +320,29 @@ class EvStation(Component):
         for number in charge:
             earliest, latest, _ = self.curves(sessions[sessions["class"] == number], values.grid)
             backlog = np.cumsum(earliest - net[number] * values.grid.step_hours)
+            backlog = np.where(np.abs(backlog) > HAND_BACK_TOLERANCE_KW, backlog, 0.0)
             # a backlog above its room is unserved energy, which the program must pay for; one below 0 is energy that
             # vehicles cannot give back in time, because the station's power is taken: they leave with it
             lost = np.maximum.accumulate(np.maximum(backlog - backlog_room_kwh(earliest, latest), 0.0))
             pinned[f"class{number}_backlog_kwh"] = backlog - lost
-            at_least[f"class{number}_unserved_kw"] = np.diff(lost, prepend=0.0) / values.grid.step_hours
+            unserved = np.diff(lost, prepend=0.0) / values.grid.step_hours
+            at_least[f"class{number}_unserved_kw"] = exact[f"class{number}_unserved_kw"] = unserved
+            exact[f"class{number}_charge_kw"] = np.maximum(net[number], 0.0) / self.charge_efficiency
+            if number in discharge:
+                exact[f"class{number}_discharge_kw"] = np.maximum(-net[number], 0.0) * self._discharge_efficiency
         moved = float(np.abs(net - plan).sum() / 2 * values.grid.step_hours)
         share = moved / max(float(sessions["need_kwh"].sum()), 1e-9)
         note = (
             f"{moved:.0f} kWh of EV charging ({share:.2%}) moved from the plan when it was handed back to the sessions"
         )
-        return Settlement(tables={"sessions": table}, pinned=pinned, at_least=at_least, notes=(note,))
+        return Settlement(
+            tables={"sessions": table},
+            pinned=pinned,
+            at_least=at_least,
+            exact={**pinned, **exact},
+            settled=tuple(f"class{number}_backlog" for number in charge),
+            notes=(note,),
+        )
 
     def outputs(self, values: Values) -> dict[str, FloatArray]:
         """Station power each way."""

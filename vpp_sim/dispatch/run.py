@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -247,27 +247,28 @@ def _handed_back(
     settled, again, pinned = result, solution, program
     iterations, seconds = result.solver.iterations, result.solver.seconds
     for solves in range(HAND_BACK_SOLVES + 1):
-        lower, upper = program.lower.copy(), program.upper.copy()
-        tables, changed = dict(settled.tables), False
-        for name, component in scenario.components.items():
-            settlement = component.settle(settled.values(name), final=solves > 0)
+        settlements = {
+            name: component.settle(settled.values(name), final=solves > 0)
+            for name, component in scenario.components.items()
+        }
+        tables = dict(settled.tables)
+        for name, settlement in settlements.items():
             tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
             notes.extend(f"{name}: {note}" for note in settlement.notes if solves == 0)
-            for quantity_name, array in settlement.pinned.items():
-                columns = program.columns(f"{name}.{quantity_name}")
-                lower[columns] = upper[columns] = array
-                changed = True
-            for quantity_name, array in settlement.at_least.items():
-                columns = program.columns(f"{name}.{quantity_name}")
-                lower[columns] = np.maximum(lower[columns], array)
-                upper[columns] = np.maximum(upper[columns], array)
-                changed = True
+        changed = any(settlement.pinned or settlement.at_least for settlement in settlements.values())
         if not changed or solves == HAND_BACK_SOLVES:
             break
-        pinned = program.with_numbers(lower=lower, upper=upper)
-        again = yield from _solved(
-            scenario, inputs, pinned, solver, replace(options, warm_start=solution, keep_basis=False)
+        options = replace(options, warm_start=solution, keep_basis=False)
+        pinned = _without_rows(
+            _pinned(program, {name: (each.exact, {}) for name, each in settlements.items()}),
+            [f"{name}.{label}" for name, each in settlements.items() for label in each.settled],
         )
+        attempt = (yield SolveRequest(pinned, solver, options)) if solves == 0 else None
+        if attempt is not None and _is_certified(attempt):
+            again = attempt
+        else:
+            pinned = _pinned(program, {name: (each.pinned, each.at_least) for name, each in settlements.items()})
+            again = yield from _solved(scenario, inputs, pinned, solver, options)
         settled = _collected(scenario, inputs, pinned, again)
         iterations, seconds = iterations + settled.solver.iterations, seconds + settled.solver.seconds
     if again is solution:
@@ -279,6 +280,36 @@ def _handed_back(
     )
     record = replace(settled.solver, iterations=iterations, seconds=seconds)
     return replace(settled, tables=tables, notes=tuple(notes), solver=record), pinned, again
+
+
+def _is_certified(solution: Solution) -> bool:
+    certificate = solution.certificate
+    return solution.is_optimal and certificate is not None and certificate.passed(CERTIFICATE_TOLERANCE)
+
+
+def _pinned(
+    program: LinearProgram, values: Mapping[str, tuple[Mapping[str, FloatArray], Mapping[str, FloatArray]]]
+) -> LinearProgram:
+    """The program with variables of components at given values, and others not below given ones."""
+    lower, upper = program.lower.copy(), program.upper.copy()
+    for name, (fixed, at_least) in values.items():
+        for quantity_name, array in fixed.items():
+            columns = program.columns(f"{name}.{quantity_name}")
+            lower[columns] = upper[columns] = array
+        for quantity_name, array in at_least.items():
+            columns = program.columns(f"{name}.{quantity_name}")
+            lower[columns] = np.maximum(lower[columns], array)
+            upper[columns] = np.maximum(upper[columns], array)
+    return program.with_numbers(lower=lower, upper=upper)
+
+
+def _without_rows(program: LinearProgram, names: Iterable[str]) -> LinearProgram:
+    """The program in which some rows ask for nothing: rows of fixed variables only trouble solvers with rounding."""
+    row_lower, row_upper = program.row_lower.copy(), program.row_upper.copy()
+    for name in names:
+        rows = program.rows(name)
+        row_lower[rows], row_upper[rows] = -np.inf, np.inf
+    return program.with_numbers(row_lower=row_lower, row_upper=row_upper)
 
 
 def _shortfall_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vpp_sim.lp.solvers.structured.numbers import Numbers
 
 DEFAULT_TOLERANCE = 1e-8
+#: What `auto` accepts of a run that stalls short of the default: the tolerance at which HiGHS calls a point optimal.
+STALLED_TOLERANCE = 1e-7
 BATCH = 64, 1024  # fewest and most programs taken at once from a batch
 BATCH_STEPS = 60_000  # and between these, as many as have so many steps
 SHORTEST_CUT = 96  # steps below which a program is not cut into segments
@@ -84,6 +86,7 @@ class Attempt:
 
     solution: Solution
     reason: str = ""
+    stalled_at: Solution | None = None
 
 
 class StructuredSolver:
@@ -114,8 +117,11 @@ def _refused(reason: str) -> Attempt:
     return Attempt(Solution(status=status, solver="structured", solver_version=VERSION, message=message), reason)
 
 
-def try_structured(programs: list[LinearProgram], options: SolveOptions) -> list[Attempt]:
-    """Attempt programs that share one structure, together; never raises for what a program is like."""
+def try_structured(programs: list[LinearProgram], options: SolveOptions, *, lenient: bool = False) -> list[Attempt]:
+    """Attempt programs that share one structure, together; never raises for what a program is like.
+
+    When `lenient` and no tolerance is asked for, a stalled run is taken if it passes at STALLED_TOLERANCE, and says so.
+    """
     from vpp_sim.lp.solvers.structured.numbers import Layout, pour
 
     try:
@@ -125,15 +131,15 @@ def try_structured(programs: list[LinearProgram], options: SolveOptions) -> list
         if len(programs) == 1:
             layout = Layout(n, 1, segment_starts(n, structure))
         elif len(programs) < 4 and n >= 1024:
-            return [attempt for program in programs for attempt in try_structured([program], options)]
+            return [attempt for program in programs for attempt in try_structured([program], options, lenient=lenient)]
         else:
             layout = Layout(n, len(programs), np.zeros(1, dtype=np.int64))
         numbers = pour(programs, structure, layout)
     except Declined as error:
         if len(programs) == 1:
             return [_refused(str(error))]
-        return [attempt for program in programs for attempt in try_structured([program], options)]
-    return _run(numbers, options)
+        return [attempt for program in programs for attempt in try_structured([program], options, lenient=lenient)]
+    return _run(numbers, options, lenient=lenient)
 
 
 def attempt_for_auto(program: LinearProgram, options: SolveOptions) -> Attempt:
@@ -151,10 +157,10 @@ def attempt_for_auto(program: LinearProgram, options: SolveOptions) -> Attempt:
         return _refused(str(error))
     if n < SHORTEST_COMPILED and not kernels_are_ready(numbers.form):
         return _refused(f"no compiled kernels for this structure, and {n} steps take HiGHS less than compiling them")
-    return _run(numbers, options)[0]
+    return _run(numbers, options, lenient=True)[0]
 
 
-def _run(numbers: Numbers, options: SolveOptions) -> list[Attempt]:
+def _run(numbers: Numbers, options: SolveOptions, *, lenient: bool) -> list[Attempt]:
     from vpp_sim.lp.solvers.structured.kernels import kernels
 
     layout = numbers.layout
@@ -185,7 +191,17 @@ def _run(numbers: Numbers, options: SolveOptions) -> list[Attempt]:
         else:
             for piece in pieces:
                 _chunk(numbers, library, piece, tolerance, None, attempts, notes, deadline)
-    return [attempt if attempt is not None else _refused("no result") for attempt in attempts]
+    found = [attempt if attempt is not None else _refused("no result") for attempt in attempts]
+    return [_taken_though_stalled(attempt) for attempt in found] if lenient and options.tolerance is None else found
+
+
+def _taken_though_stalled(attempt: Attempt) -> Attempt:
+    """An attempt that stalled near enough, as an optimum whose notes say where."""
+    stalled = attempt.stalled_at
+    if stalled is None or stalled.certificate is None or not stalled.certificate.passed(STALLED_TOLERANCE):
+        return attempt
+    note = f"structured solver {attempt.reason}; taken at {STALLED_TOLERANCE:.0e}"
+    return Attempt(replace(stalled, status=SolveStatus.OPTIMAL, notes=(*stalled.notes, note)))
 
 
 def _chunk(
@@ -252,15 +268,17 @@ def _judged(
         solver="structured",
         solver_version=VERSION,
         algorithm="interior point",
-        primal=primal if passed else None,
-        row_dual=dual if passed else None,
-        objective=certificate.primal_objective if passed and certificate else np.nan,
+        primal=primal,
+        row_dual=dual,
+        objective=certificate.primal_objective if certificate else np.nan,
         iterations=iterations,
         message="converged" if passed else reason,
-        certificate=certificate if passed else None,
+        certificate=certificate,
         notes=notes,
     )
-    return Attempt(solution, reason)
+    if passed:
+        return Attempt(solution)
+    return Attempt(replace(solution, primal=None, row_dual=None, objective=np.nan, certificate=None), reason, solution)
 
 
 def batches(programs: Iterable[LinearProgram]) -> Iterator[list[tuple[int, LinearProgram]]]:
@@ -279,7 +297,7 @@ def solve_together(programs: Iterable[LinearProgram], options: SolveOptions, *, 
     found: dict[int, Solution] = {}
     for batch in batches(programs):
         started = time.perf_counter()
-        attempts = try_structured([program for _, program in batch], options)
+        attempts = try_structured([program for _, program in batch], options, lenient=fall_back)
         each = (time.perf_counter() - started) / len(batch)
         for (number, program), attempt in zip(batch, attempts, strict=True):
             solution = replace(attempt.solution, seconds=each)
