@@ -66,11 +66,12 @@ def write_proforma(found: Course, folder: Path) -> list[Path]:
         InputError: the folder is not that of a run, or cannot be written.
     """
     record = read_run_document(folder)
+    page, document = proforma_page(found), proforma_document(found)
     try:
         table = found.proforma.table.join(found.capacities().add_suffix("_capacity"))
         table.to_csv(folder / CSV_FILE, lineterminator="\n")
-        write_json(folder / JSON_FILE, proforma_document(found))
-        (folder / PROFORMA_PAGE).write_text(proforma_page(found), encoding="utf-8")
+        write_json(folder / JSON_FILE, document)
+        (folder / PROFORMA_PAGE).write_text(page, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
     seal(folder, record)
