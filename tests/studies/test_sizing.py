@@ -112,6 +112,27 @@ def test_a_fixed_duration_ties_energy_to_power() -> None:
         tiny("battery.duration_hours=2.5")
 
 
+def test_a_declared_demand_is_chosen_at_the_tariffs_price_and_billed_so() -> None:
+    from vpp_sim.kpi import simulate
+
+    tariff = (
+        "tariff={extends: qinghai_two_part_2026_03, demand: {basis: contracted_demand, contracted_kw: 300, "
+        "price_per_kw_month: 33, excess_factor: 2}}"
+    )
+    given = simulate(tiny(tariff))
+    run = simulate(tiny(tariff, "grid.contracted_kw={max: 400, cost_per_unit: 0}"))
+    assert run.summary.passed  # among them: the recomputed bill equals the objective
+    chosen = run.optimal.sizes["grid.contracted_kw"]
+    assert 0 < chosen < 300
+    assert run.optimal.objective < given.optimal.objective
+    # excess costs twice the price of what is declared, so declaring the peak of the one month is best
+    assert chosen == pytest.approx(run.summary.kpis["peak_import_kw"].value, rel=1e-6)
+    fixed = simulate(tiny(tariff, f"grid.contracted_kw={chosen}"))
+    assert fixed.optimal.objective == pytest.approx(run.optimal.objective, rel=1e-6)
+    with pytest.raises(InputError, match="bills no contracted demand"):
+        simulate(tiny("grid.contracted_kw=100"))
+
+
 def test_a_curve_has_its_optimum_and_savings_against_the_smallest_size(sized: tuple[Planner, Scenario]) -> None:
     planner, scenario = sized
     curve = size_curve(planner, scenario, [Axis.parsed("battery.energy_kwh=0:1500:16")])

@@ -212,6 +212,8 @@ class Flows:
     import_factors: Mapping[str, FloatArray] = field(default_factory=dict)
     #: Prices read from files, `import` and `export`, where the tariff refers to such; what the bill is made with.
     price_series: Mapping[str, FloatArray] = field(default_factory=dict)
+    #: Declared demand [kW] in place of the tariff's.
+    contracted_kw: float | None = None
 
 
 class Bus:

@@ -101,6 +101,11 @@ class Grid(Component):
     kind: Literal["grid"] = quantity("kind of component")
     import_limit_kw: Capacity = quantity("largest import", unit="kW")
     export_limit_kw: float = quantity("largest export", unit="kW", default=0.0, ge=0)
+    contracted_kw: Capacity | None = quantity(
+        "declared demand in place of the tariff's, where that bills one; free, it is chosen at the tariff's price",
+        unit="kW",
+        default=None,
+    )
     if_export_pays_more: Literal["refuse", "no_export"] = quantity(
         "what to do in steps where an exported kWh pays more than an imported one costs: refuse the scenario, "
         "or export nothing in these steps",
@@ -141,6 +146,10 @@ class Grid(Component):
             InputError: a file that cannot be used; steps in which an exported kWh pays more than an imported one costs.
         """
         grid, tariff = context.grid, context.tariff
+        if self.contracted_kw is not None and not isinstance(tariff.demand, ContractedDemand):
+            raise InputError(
+                Fault(f"the tariff {tariff.name} bills no contracted demand; leave it out", path="contracted_kw")
+            )
         wanted: dict[str, Callable[[], FloatArray]] = {
             field: partial(
                 profile_series,
@@ -203,7 +212,7 @@ class Grid(Component):
         block.inject(sold, -1, role="export")
         for name in EMISSION_FACTORS:
             block.declare(f"emissions_{name}", bought, series[f"emission_{name}_kg_per_kwh"])
-        add_demand_charge(block, tariff, bought)
+        add_demand_charge(block, tariff, bought, self.contracted_kw)
         add_tiers(block, tariff, bought)
         block.add_cost(sum(tariff.fixed_per_month.values()) * float(block.grid.month_shares.sum()))
 
@@ -240,6 +249,7 @@ class Grid(Component):
             export_kw=values["export_kw"],
             import_factors={name: values[field] for name, field, *_ in FACTORS},
             price_series={name: values[field] for name, field in named.items() if field in values.series},
+            contracted_kw=None if self.contracted_kw is None else values.size("contracted_kw", self.contracted_kw),
         )
 
     def kpis(self, values: Values) -> dict[str, Kpi]:

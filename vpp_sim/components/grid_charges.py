@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpp_sim.components.base import Block, FloatArray
+from vpp_sim.components.base import Block, Capacity, FloatArray
 from vpp_sim.lp.builder import GlobalVariable, StepVariable, Term
 from vpp_sim.tariffs import ContractedDemand, MaxDemand, Tariff, TransformerCapacity
 from vpp_sim.time_grid import TimeGrid
@@ -33,8 +33,8 @@ def _measured(block: Block, bought: StepVariable) -> tuple[StepVariable, FloatAr
     return total, np.where(ends, 1.0 / np.bincount(window)[window], 0.0)
 
 
-def add_demand_charge(block: Block, tariff: Tariff, bought: StepVariable) -> None:
-    """What the tariff charges for power, by its basis."""
+def add_demand_charge(block: Block, tariff: Tariff, bought: StepVariable, contracted: Capacity | None = None) -> None:
+    """What the tariff charges for power, by its basis; `contracted` [kW] takes the place of the tariff's, if given."""
     rule, grid = tariff.demand, block.grid
     shares = grid.month_shares
     if isinstance(rule, TransformerCapacity):
@@ -49,12 +49,23 @@ def add_demand_charge(block: Block, tariff: Tariff, bought: StepVariable) -> Non
             _add_ratchet(block, rule, peak, price)
         block.constrain("peak_limit_kw", [(peak.at(grid.month), 1.0), (reading, -factor)], lower=0.0)
     elif isinstance(rule, ContractedDemand):
-        block.add_cost(rule.contracted_kw * rule.price_per_kw_month * float(shares.sum()))
+        declared = block.capacity("contracted_kw", rule.contracted_kw if contracted is None else contracted)
+        charge = rule.price_per_kw_month * float(shares.sum())
         reading, factor = _measured(block, bought)
         price = rule.price_per_kw_month * rule.excess_factor * shares
         excess = block.global_variables("excess_kw", grid.num_months, cost=price)
-        free_kw = rule.contracted_kw * (1 + rule.tolerance)
-        block.constrain("excess_limit_kw", [(excess.at(grid.month), 1.0), (reading, -factor)], lower=-free_kw)
+        above: list[Term] = [(excess.at(grid.month), 1.0), (reading, -factor)]
+        if isinstance(declared, GlobalVariable):
+            billed = block.global_variables("contracted_billed_kw", cost=charge)
+            block.constrain_total("contracted_billed_kw_limit", [(billed, 1.0), (declared, -1.0)], lower=0.0)
+            block.constrain("excess_limit_kw", [*above, (declared, 1 + rule.tolerance)], lower=0.0)
+            if rule.transformer_kva is not None:
+                block.constrain_total(
+                    "contracted_least_kw", [(declared, 1.0)], lower=rule.min_share * rule.transformer_kva
+                )
+        else:
+            block.add_cost(declared * charge)
+            block.constrain("excess_limit_kw", above, lower=-declared * (1 + rule.tolerance))
 
 
 def _add_ratchet(block: Block, rule: MaxDemand, peak: GlobalVariable, price: FloatArray) -> None:

@@ -37,8 +37,8 @@ def comparison(runs: Mapping[str, Simulation]) -> pd.DataFrame:
             rows.setdefault((group, key, kpis[key].unit), {})[name] = kpis[key].value
     for name, run in runs.items():
         amounts = run.summary.bill.lines.groupby(["kind", "line"], sort=False)["amount"].sum()
-        for key, value in amounts.items():
-            words = ": ".join(str(part) for part in (key if isinstance(key, tuple) else (key,)))
+        for line, value in amounts.items():
+            words = ": ".join(str(part) for part in (line if isinstance(line, tuple) else (line,)))
             rows.setdefault(("bill", words, run.scenario.currency), {})[name] = float(value)
     for name, run in runs.items():
         for path, value in run.optimal.sizes.items():
