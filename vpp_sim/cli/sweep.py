@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from vpp_sim.studies.sweep import SweepResult, Watcher
+    from vpp_sim.studies.sweep import SweepResult, Tally, Watcher
 
 
 @click.command()
@@ -43,7 +43,7 @@ def sweep(
     from vpp_sim.studies.sweep import sweep as run_sweep
 
     study = load_study(path, settings=settings, series=series, baseline=baseline)
-    signal.signal(signal.SIGTERM, _stopped)
+    before = signal.signal(signal.SIGTERM, _stopped)
     try:
         with _bar(len(study.cases)) as watch:
             result = run_sweep(
@@ -58,6 +58,8 @@ def sweep(
     except KeyboardInterrupt:
         click.echo(f"stopped; what is finished is safe in {out}, and --resume goes on with the rest", err=True)
         raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
     _print(result)
 
 
@@ -71,8 +73,6 @@ def _bar(total: int) -> Iterator[Watcher]:
     """A bar with rate and time left on stderr, where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from vpp_sim.studies.sweep import Tally
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -91,11 +91,9 @@ def _bar(total: int) -> Iterator[Watcher]:
         yield watch
 
 
-def _rate(tally: object) -> str:
+def _rate(tally: Tally) -> str:
     """Cases per minute and time left, as text."""
-    from vpp_sim.studies.sweep import Tally
-
-    if not isinstance(tally, Tally) or not tally.run:
+    if not tally.run:
         return ""
     left = (tally.total - tally.done) / tally.per_minute
     span = f"{left * 60:.0f} s" if left < 1.5 else f"{left:.0f} min" if left < 90 else f"{left / 60:.1f} h"
@@ -107,7 +105,7 @@ def _print(result: SweepResult) -> None:
 
     tally = result.tally
     routes = ", ".join(f"{count:,} {route}" for route, count in result.routes.items())
-    click.echo(f"{tally.done:,} cases ({routes}), {tally.failed:,} of them failed", err=False)
+    click.echo(f"{tally.done:,} cases ({routes}), {tally.failed:,} of them failed")
     if tally.run:
         click.echo(f"{tally.run:,} of them now, in {tally.seconds:,.1f} s: {tally.per_minute:,.3g} a minute")
     click.echo(f"results: {result.results}")

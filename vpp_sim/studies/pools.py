@@ -7,6 +7,7 @@ what kills its worker again is recorded as failed.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -34,6 +35,8 @@ TICK_SECONDS = 0.5
 ANSWER_SECONDS = 20
 #: What a worker process says first.
 READY = "ready"
+#: Tasks that a cluster may take back before that is held for its end.
+MOST_CANCELLED = 1000
 #: Chunks that are handed to a cluster ahead, per thread of it.
 AHEAD = 3
 
@@ -225,12 +228,17 @@ class ClusterPool(AbstractContextManager["ClusterPool"]):
     def __init__(self, study: Study, series_folder: Path | None, address: str, size: int) -> None:
         distributed = _distributed()
         self._study, self._address = study, address
+        self._cancelled = 0
         self._cluster: Any = None
         try:
             if address == "local":
                 # the dashboard needs further packages and an open port
                 self._cluster = distributed.LocalCluster(
-                    n_workers=size, threads_per_worker=1, processes=True, dashboard_address=None
+                    n_workers=size,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=logging.ERROR,
                 )
                 self._client = distributed.Client(self._cluster)
             elif address.endswith(".json"):
@@ -308,6 +316,12 @@ class ClusterPool(AbstractContextManager["ClusterPool"]):
             else:
                 yield Finished([lost_row(case, chunk.route, f"workers died: {error}") for case in chunk.cases])
         except CancelledError:
+            self._cancelled += 1
+            if self._client.status != "running" or self._cancelled > MOST_CANCELLED:
+                raise InputError(
+                    f"--cluster {self._address}: the scheduler is gone; what is finished is safe, and --resume goes on "
+                    "with the rest, here or on another cluster"
+                ) from None
             again.append(chunk)
 
 

@@ -263,7 +263,7 @@ def write_whole(table: pa.Table, path: Path) -> None:
     made = path.with_name(f".{path.name}")
     try:
         with made.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
+            pq.write_table(table, file, compression="zstd", store_schema=False)
         made.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
