@@ -185,7 +185,7 @@ def _adds(found: Course) -> Table:
     from vpp_sim.report.formats import number, percent
 
     shown = Table(box=None, pad_edge=False)
-    for heading in ("what each part adds", "capital", "saved in year 1", "NPV", "IRR"):
+    for heading in ("what each part adds, before tax", "capital", "saved in year 1", "NPV", "IRR"):
         shown.add_column(heading, justify="left" if heading.startswith("what") else "right")
     for entry in found.increments:
         shown.add_row(

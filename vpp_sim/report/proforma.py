@@ -156,14 +156,15 @@ def break_evens(found: Course) -> list[str]:
 
     dearer = root(with_economics(found, economics, 1.1).kpis["npv"].value)
     saving = root(with_economics(found, economics, saving_factor=1.1).kpis["npv"].value)
+    about = "" if economics.tax is None else "about "
     if base > 0:
         return [
-            f"The project is worth nothing if all that is bought costs {percent(dearer)} more,",
-            f"or if {percent(-saving)} of what is saved are not saved.",
+            f"The project is worth nothing if all that is bought costs {about}{percent(dearer)} more,",
+            f"or if {about}{percent(-saving)} of what is saved are not saved.",
         ]
     return [
-        f"The project would be worth something if all that is bought cost {percent(-dearer)} less,",
-        f"or if {percent(saving)} more were saved.",
+        f"The project would be worth something if all that is bought cost {about}{percent(-dearer)} less,",
+        f"or if {about}{percent(saving)} more were saved.",
     ]
 
 

@@ -64,7 +64,7 @@ class Year:
 
 @dataclass(frozen=True)
 class Increment:
-    """What one component adds to all the others, from the first year dispatched without it."""
+    """What one component adds to all the others before tax, from the first year dispatched without it."""
 
     component: str
     capital: float
