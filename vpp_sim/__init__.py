@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vpp_sim.kpi import Simulation, Summary, simulate, summarize
     from vpp_sim.report.folder import read_folder, verify_folder, write_folder
     from vpp_sim.scenario import Scenario, load_scenario
+    from vpp_sim.studies.sizing import size
     from vpp_sim.studies.study import load_study
     from vpp_sim.studies.sweep import sweep
 
@@ -33,6 +34,7 @@ _HOMES = {
     "load_study": "vpp_sim.studies.study",
     "read_folder": "vpp_sim.report.folder",
     "simulate": "vpp_sim.kpi",
+    "size": "vpp_sim.studies.sizing",
     "summarize": "vpp_sim.kpi",
     "sweep": "vpp_sim.studies.sweep",
     "verify_folder": "vpp_sim.report.folder",
@@ -49,6 +51,7 @@ __all__ = [
     "load_study",
     "read_folder",
     "simulate",
+    "size",
     "summarize",
     "sweep",
     "verify_folder",
