@@ -52,6 +52,6 @@ def station(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """`station(rows, **fields)`: a charging station with sessions of one day."""
 
     def make(rows: list[tuple[str, str, float, float]], **fields: Any) -> dict[str, Any]:
-        return sessions_file(tmp_path, rows) | fields
+        return sessions_file(tmp_path, rows) | {"value_of_unserved_per_kwh": 10.0} | fields
 
     return make

@@ -174,7 +174,7 @@ def scale_money(mapping: dict[str, Any], factor: float) -> None:
     if "fixed_per_month" in mapping["tariff"]:
         mapping["tariff"]["fixed_per_month"]["meter"] *= factor
     for station in parts(mapping, "ev_station"):
-        station["value_of_unserved_per_kwh"] = 10.0 * factor
+        station["value_of_unserved_per_kwh"] = 50.0 * factor
         if "v2g" in station:
             station["v2g"].setdefault("wear_cost_per_kwh", 0.1 * factor)
     for centre in parts(mapping, "data_centre"):

@@ -97,9 +97,9 @@ class EvStation(Component):
         "classes of like laxity; more follow the sessions closer and solve slower", default=2, ge=1, le=8
     )
     value_of_unserved_per_kwh: float = quantity(
-        "price of a kWh not charged by departure (assumption: above any tariff)",
+        "price of a kWh not charged by departure (assumption: above a month's demand charge of a kW)",
         unit="currency/kWh",
-        default=10.0,
+        default=50.0,
         ge=0,
     )
     v2g: V2g | None = quantity("what vehicles allow in mode v2g", default=None)

@@ -233,7 +233,7 @@ def _stamps(
         naive = pd.to_datetime(text, errors="coerce", format="ISO8601")
         local = naive.dt.tz_localize(grid.timezone, ambiguous="NaT", nonexistent="shift_forward")
         hours = (local - start).dt.total_seconds() / SECONDS_PER_HOUR
-    values = hours.to_numpy(dtype=np.float64)
+    values: NDArray[np.float64] = np.asarray(hours, dtype=np.float64)
     bad = np.flatnonzero(np.isnan(values))
     for row in bad[:10]:
         message = f"not a date and time, got {text.iloc[row]!r}; write it like 2025-03-01 08:15:00"
