@@ -288,10 +288,11 @@ def _verdict(found: Course) -> str:
     result, economics = found.proforma, found.scenario.economics
     npv, irr = result.kpis["npv"].value, result.kpis["irr"].value
     currency = found.scenario.currency
+    taxed = "before tax" if economics.tax is None else "after tax"
     sentence = (
-        f"Worth {number(npv)} {currency} today: it earns more than {percent(economics.nominal_rate)} a year"
+        f"Worth {number(npv)} {currency} today {taxed}: it earns more than {percent(economics.nominal_rate)} a year"
         if npv > 0
-        else f"Not worth its capital at {percent(economics.nominal_rate)}: {number(npv)} {currency}"
+        else f"Not worth its capital at {percent(economics.nominal_rate)} {taxed}: {number(npv)} {currency}"
     )
     parts = [f"{sentence}."]
     if irr == irr:
