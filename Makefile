@@ -42,6 +42,11 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.run scenario_year_no_demand
 	$(BIN)/python -m benchmarks.whole
 	$(BIN)/python -m benchmarks.phases
+	$(BIN)/python -m benchmarks.solver years
+	$(BIN)/python -m benchmarks.solver sweep --count 256
+	$(BIN)/python -m benchmarks.solver windows --count 8760
+	$(BIN)/python -m benchmarks.solver horizon --plot cost_per_step.png
+	$(BIN)/python -m benchmarks.solver random --count 5000
 
 picture: $(VENV)/installed
 	$(BIN)/python docs/make_picture.py

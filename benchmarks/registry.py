@@ -72,12 +72,19 @@ def _oemof(case: ReferenceCase) -> Outcome:
     return solve_with_oemof(case)
 
 
+def _linprog(case: ReferenceCase, method: str) -> Outcome:
+    from benchmarks.peers.scipy_peer import solve_with_linprog
+
+    return solve_with_linprog(case, method)
+
+
 CONTENDERS: dict[str, Callable[[ReferenceCase], Outcome]] = {
     "vpp_sim highs simplex": partial(_ours, solver="highs", algorithm="simplex"),
     "vpp_sim highs ipm": partial(_ours, solver="highs", algorithm="ipm_without_crossover"),
     "vpp_sim structured": partial(_ours, solver="structured"),
     "vpp_sim pulp:HiGHS": partial(_ours, solver="pulp:HiGHS"),
     "vpp_sim pulp:CBC": partial(_ours, solver="pulp:CBC"),
+    "SciPy linprog highs-ds": partial(_linprog, method="highs-ds"),
     "PuLP HiGHS": partial(_pulp, solver="HiGHS"),
     "PuLP CBC": partial(_pulp, solver="PULP_CBC_CMD"),
     "PyPSA HiGHS": _pypsa,
