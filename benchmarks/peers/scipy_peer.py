@@ -1,4 +1,4 @@
-"""The case given to `scipy.optimize.linprog`: the same matrix, split into equations and inequalities as it wants them."""
+"""The case given to `scipy.optimize.linprog`: the same matrix, split into equations and inequalities for it."""
 
 from __future__ import annotations
 
