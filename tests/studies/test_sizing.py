@@ -215,6 +215,27 @@ def test_a_tornado_moves_one_number_at_a_time() -> None:
             tornado(scenario, [Swing.parsed(text)], solver="highs")
 
 
+def test_morris_and_sobol_rank_what_a_tornado_ranks() -> None:
+    pytest.importorskip("SALib")
+    from vpp_sim.studies.indices import indices
+
+    scenario = tiny("charging=null", "data_centre=null")
+    swings = [Swing.parsed("pv.capacity_kw=150:450"), Swing.parsed("pv.tilt_deg=33:37")]
+    screened = indices(scenario, swings, samples=3, solver="highs")
+    assert screened.plans == 9
+    assert screened.unit == "CNY"
+    large, small = screened.table["mu_star"]
+    assert large > 20 * small > 0
+    shares = indices(scenario, swings, method="sobol", samples=4, solver="highs").table
+    assert shares["total"][0] > 0.5 > shares["total"][1]
+    again = indices(scenario, swings, samples=3, solver="highs")
+    pd.testing.assert_frame_equal(again.table, screened.table)  # the seed decides
+    with pytest.raises(InputError, match="at least two"):
+        indices(scenario, swings[:1])
+    with pytest.raises(InputError, match="a power of 2"):
+        indices(scenario, swings, method="sobol", samples=6)
+
+
 def test_what_cannot_be_sized_is_refused_in_words() -> None:
     scenario = tiny()
     with pytest.raises(InputError, match="nothing to size"):

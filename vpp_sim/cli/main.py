@@ -26,7 +26,7 @@ COMMANDS = {
     "sweep": "Run every case of a study and write one table.",
     "size": "Find the capacities of least cost, and cost against size.",
     "pareto": "Find the least cost at every level of a second aim.",
-    "sensitivity": "Change one number at a time and see what that does.",
+    "sensitivity": "Change numbers, one at a time or all at once, and see which matter.",
     "compare": "Put result folders side by side.",
     "proforma": "Judge what was bought over its years: cash flow, NPV, IRR, payback.",
     "report": "Make the page of a result folder again.",

@@ -1,12 +1,17 @@
-"""`vpp-sim sensitivity`: one parameter at a time, low and high."""
+"""`vpp-sim sensitivity`: one parameter at a time, low and high, or all at once."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vpp_sim.cli.options import scenario_options
+
+if TYPE_CHECKING:
+    from vpp_sim.scenario import Scenario
+    from vpp_sim.studies.sensitivity import Swing
 
 
 @click.command()
@@ -21,6 +26,17 @@ from vpp_sim.cli.options import scenario_options
 )
 @click.option("--kpi", "figure", default="total_cost", show_default=True, help="What is looked at: the id of a KPI.")
 @click.option(
+    "--method",
+    type=click.Choice(["tornado", "morris", "sobol"]),
+    default="tornado",
+    show_default=True,
+    help="One at a time, or all at once by SALib (pip install 'vpp-sim[sensitivity]').",
+)
+@click.option(
+    "--samples", type=int, default=8, show_default=True, help="Trajectories of morris, base samples of sobol."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of morris and sobol.")
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="Result folder [results/NAME OF THE FILE-sensitivity].",
@@ -32,10 +48,13 @@ def sensitivity(
     settings: tuple[str, ...],
     swings: tuple[str, ...],
     figure: str,
+    method: str,
+    samples: int,
+    seed: int,
     out: Path | None,
     solver: str | None,
 ) -> None:
-    """Change one number of SCENARIO at a time and see what that does (a tornado)."""
+    """Change numbers of SCENARIO, one at a time (a tornado) or all at once, and see which of them matter."""
     from rich.table import Table
 
     from vpp_sim.cli.progress import phases
@@ -49,8 +68,12 @@ def sensitivity(
 
     scenario = load_scenario(path, overrides=overrides, settings=settings)
     folder = out or Path("results") / f"{Path(path).stem}-sensitivity"
+    parsed = [Swing.parsed(text) for text in swings]
+    if method != "tornado":
+        _indices(scenario, parsed, figure, method, samples, seed, folder, solver)
+        return
     with phases() as progress:
-        found = tornado(scenario, [Swing.parsed(text) for text in swings], figure, solver=solver, progress=progress)
+        found = tornado(scenario, parsed, figure, solver=solver, progress=progress)
     words = f"{found.figure}, {found.unit}" if found.unit else found.figure
     document = {
         "study": "sensitivity",
@@ -68,5 +91,58 @@ def sensitivity(
     for _, row in found.table.iterrows():
         names = ("base_value", "low", "high", "at_low", "at_high")
         table.add_row(str(row["path"]), *(number(float(row[name])) for name in names))
+    show(table)
+    click.echo(f"results: {folder}")
+
+
+def _indices(
+    scenario: Scenario,
+    swings: list[Swing],
+    figure: str,
+    method: str,
+    samples: int,
+    seed: int,
+    folder: Path,
+    solver: str | None,
+) -> None:
+    from typing import cast
+
+    from rich.table import Table
+
+    from vpp_sim.cli.progress import phases
+    from vpp_sim.cli.tables import show
+    from vpp_sim.report.formats import number
+    from vpp_sim.report.study_folder import csv, write_study_folder
+    from vpp_sim.studies.indices import Method, indices
+
+    with phases() as progress:
+        found = indices(
+            scenario,
+            swings,
+            figure,
+            method=cast("Method", method),
+            samples=samples,
+            seed=seed,
+            solver=solver,
+            progress=progress,
+        )
+    document = {
+        "study": found.method,
+        "scenario": scenario.name,
+        "scenario_digest": scenario.digest(),
+        "figure": found.figure,
+        "unit": found.unit,
+        "samples": samples,
+        "seed": seed,
+        "plans": found.plans,
+    }
+    write_study_folder(folder, document, {"indices.csv": csv(found.table)})
+    words = f"{found.figure}, {found.unit}" if found.unit else found.figure
+    table = Table(title=f"{found.method} indices of {words}, {found.plans} plans", title_justify="left")
+    for heading in found.table.columns:
+        table.add_column(str(heading), justify="left" if heading == "path" else "right")
+    by = "mu_star" if found.method == "morris" else "total"
+    for _, row in found.table.sort_values(by, ascending=False).iterrows():
+        table.add_row(str(row["path"]), *(number(float(value)) for value in row.iloc[1:]))
     show(table)
     click.echo(f"results: {folder}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from vpp_sim.errors import InputError, nearest
 from vpp_sim.scenario import Scenario
 from vpp_sim.scenario.layers import parsed_path
 from vpp_sim.scenario.load import scenario_from_mapping
-from vpp_sim.studies.plans import Plan, Planner
+from vpp_sim.studies.plans import Planner
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,46 +92,86 @@ def tornado(
     """
     import pandas as pd
 
-    if not swings:
-        raise InputError("--vary: give at least one parameter, e.g. --vary battery.energy_kwh=-20%:+20%")
-    mapping = scenario.to_mapping()
-    found = [(swing, _full_path(scenario, swing), _number_at(mapping, scenario, swing)) for swing in swings]
+    parameters = parameters_of(scenario, swings)
     progress("base case")
-    plan = Planner(scenario, solver=solver).plan(scenario)
-    base = _merit(plan, figure)
-    unit = scenario.currency if figure == TOTAL_COST else plan.summary.kpis[figure].unit.removeprefix("-")
+    base, unit = merit_of(scenario, figure, solver)
     rows = []
-    for swing, path, value in found:
-        low, high = swing.values(value)
+    for parameter in parameters:
         merits = []
-        for end in (low, high):
-            progress(f"{swing.path} = {end:g}")
-            variant = scenario_from_mapping(_with_number(mapping, path, end), base_dir=scenario.base_dir)
-            merits.append(_merit(Planner(variant, solver=solver).plan(variant), figure))
-        rows.append([swing.path, value, low, high, *merits])
+        for end in (parameter.low, parameter.high):
+            progress(f"{parameter.swing.path} = {end:g}")
+            merits.append(merit_of(variant_of(scenario, {parameter: end}), figure, solver)[0])
+        rows.append([parameter.swing.path, parameter.base, parameter.low, parameter.high, *merits])
     table = pd.DataFrame(rows, columns=["path", "base_value", "low", "high", "at_low", "at_high"])
     return Tornado(figure, unit, base, table)
 
 
-def _merit(plan: Plan, figure: str) -> float:
+@dataclass(frozen=True)
+class Parameter:
+    """A number of a scenario that is varied: where it stands in the resolved scenario, what it is, and its ends."""
+
+    swing: Swing
+    place: tuple[str | int, ...]
+    base: float
+    low: float
+    high: float
+
+
+def parameters_of(scenario: Scenario, swings: Sequence[Swing]) -> list[Parameter]:
+    """The numbers that swings name.
+
+    Raises:
+        InputError: there are none, or a path leads to no number.
+    """
+    if not swings:
+        raise InputError("--vary: give at least one parameter, e.g. --vary battery.energy_kwh=-20%:+20%")
+    mapping = scenario.to_mapping()
+    found = []
+    for swing in swings:
+        path = parsed_path(swing.path)
+        place = ("components", *path) if path and path[0] in scenario.components else path
+        base = _number_at(mapping, place, swing)
+        found.append(Parameter(swing, place, base, *swing.values(base)))
+    return found
+
+
+def variant_of(scenario: Scenario, values: Mapping[Parameter, float]) -> Scenario:
+    """The scenario with other numbers, checked like any other.
+
+    Raises:
+        InputError: a number that the scenario does not take.
+    """
+    changed = deepcopy(scenario.to_mapping())
+    for parameter, value in values.items():
+        target: Any = changed
+        for part in parameter.place[:-1]:
+            target = target[part]
+        last = parameter.place[-1]
+        target[last] = int(value) if isinstance(target[last], int) and float(value).is_integer() else value
+    return scenario_from_mapping(changed, base_dir=scenario.base_dir)
+
+
+def merit_of(scenario: Scenario, figure: str, solver: str | None) -> tuple[float, str]:
+    """A figure of merit of a scenario's plan, and its unit.
+
+    Raises:
+        InputError: the site has no such figure.
+        InfeasibleError, SolverLimitError: as `dispatch` does.
+    """
+    plan = Planner(scenario, solver=solver).plan(scenario)
     if figure == TOTAL_COST:
-        return plan.cost
+        return plan.cost, scenario.currency
     kpis = plan.summary.kpis
     if figure not in kpis:
         close = nearest(figure, kpis)
         hint = f"did you mean {close}?" if close else f"{TOTAL_COST} or one of {', '.join(kpis)}"
         raise InputError(f"--kpi {figure}: this site has no such KPI; {hint}")
-    return kpis[figure].value
+    return kpis[figure].value, kpis[figure].unit.removeprefix("-")
 
 
-def _full_path(scenario: Scenario, swing: Swing) -> tuple[str | int, ...]:
-    path = parsed_path(swing.path)
-    return ("components", *path) if path and path[0] in scenario.components else path
-
-
-def _number_at(mapping: dict[str, Any], scenario: Scenario, swing: Swing) -> float:
+def _number_at(mapping: dict[str, Any], place: tuple[str | int, ...], swing: Swing) -> float:
     target: Any = mapping
-    for part in _full_path(scenario, swing):
+    for part in place:
         try:
             target = target[part]
         except (KeyError, IndexError, TypeError):
@@ -143,15 +184,3 @@ def _number_at(mapping: dict[str, Any], scenario: Scenario, swing: Swing) -> flo
     if isinstance(target, bool) or not isinstance(target, int | float):
         raise InputError(f"--vary {swing.path}: is {target!r}, which is no number")
     return float(target)
-
-
-def _with_number(mapping: dict[str, Any], path: tuple[str | int, ...], value: float) -> dict[str, Any]:
-    from copy import deepcopy
-
-    changed = deepcopy(mapping)
-    target: Any = changed
-    for part in path[:-1]:
-        target = target[part]
-    whole = isinstance(target[path[-1]], int) and float(value).is_integer()
-    target[path[-1]] = int(value) if whole else value
-    return changed
