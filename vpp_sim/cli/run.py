@@ -63,21 +63,18 @@ def _print(simulation: Simulation, folder: Path, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(finite(summary_document(simulation)), indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
+    from vpp_sim.cli.tables import show
     from vpp_sim.report.tables import kpi_table, shortfall_lines, target_table
 
-    console = Console()
-    console.print(kpi_table(simulation.summary, simulation.scenario.currency))
-    if simulation.summary.targets:
-        console.print(target_table(simulation.summary.targets, simulation.scenario.currency))
-        for line in shortfall_lines(simulation.summary.targets):
-            console.print(line, highlight=False, markup=False)
-    solver = simulation.optimal.solver
-    checks = simulation.summary.checks
-    passed = sum(check.passed for check in checks)
-    solved = f"solved by {solver.name} in {solver.seconds:.2f} s, gap {solver.gap:.1e}"
-    console.print(f"{solved}; {passed} of {len(checks)} checks passed", highlight=False)
+    summary, solver = simulation.summary, simulation.optimal.solver
+    show(kpi_table(summary, simulation.scenario.currency))
+    if summary.targets:
+        show(target_table(summary.targets, simulation.scenario.currency), *shortfall_lines(summary.targets))
+    passed = sum(check.passed for check in summary.checks)
+    click.echo(
+        f"solved by {solver.name} in {solver.seconds:.2f} s, gap {solver.gap:.1e}; "
+        f"{passed} of {len(summary.checks)} checks passed"
+    )
     for note in simulation.optimal.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
-    console.print(f"results: {folder}", highlight=False, soft_wrap=True)
+        click.echo(f"note: {note}")
+    click.echo(f"results: {folder}")
