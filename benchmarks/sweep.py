@@ -30,10 +30,11 @@ def run_route(study_path: Path, settings: list[str], route: str, count: int, wor
     from vpp_sim.studies.pools import pool_for
     from vpp_sim.studies.run_cases import Chunk
     from vpp_sim.studies.study import load_study
+    from vpp_sim.studies.sweep import LARGEST_CHUNK
 
     study = load_study(study_path, settings=settings)
     cases = study.in_good_order()[:count]
-    size = min(32, -(-count // workers))
+    size = min(LARGEST_CHUNK, -(-count // workers))
     chunks = [Chunk(route, tuple(cases[first : first + size])) for first in range(0, count, size)]
     started = time.perf_counter()
     costs, states = {}, {}

@@ -23,8 +23,8 @@ from vpp_sim.studies.run_cases import Chunk
 from vpp_sim.studies.store import RESULTS, Store, opened_store
 from vpp_sim.studies.study import Case, Study, load_study
 
-#: Cases in a chunk at least and at most; a batch fills lanes of eight.
-SMALLEST_CHUNK, LARGEST_CHUNK = 8, 32
+#: Cases in a chunk at least and at most: a batch fills lanes of eight, and a year takes about 20 MB in it.
+SMALLEST_CHUNK, LARGEST_CHUNK = 8, 16
 #: Fewer cases than this are not worth a measurement of routes.
 WORTH_MEASURING = 48
 #: Cases that the measurement gives to a route.
@@ -119,7 +119,7 @@ def chunk_size(num_cases: int) -> int:
     """Cases in a chunk: of the study alone, so that the same cases are solved together on any number of workers.
 
     >>> chunk_size(41), chunk_size(1000), chunk_size(100_000)
-    (8, 32, 32)
+    (8, 16, 16)
     """
     return min(max(SMALLEST_CHUNK, 8 * (num_cases // (8 * 24))), LARGEST_CHUNK)
 
