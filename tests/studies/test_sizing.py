@@ -102,6 +102,17 @@ def test_no_point_of_a_fine_sweep_beats_the_optimum(sized: tuple[Planner, Scenar
         assert np.diff(costs, 2).min() >= -1e-6 * abs(best.cost)  # the cost is convex in a size
 
 
+def test_a_target_is_among_the_marginal_values_in_words() -> None:
+    scenario = tiny(BATTERY, PV, "targets={co2: {measure: emissions_location, at_most: 500}}")
+    planner = Planner(scenario, solver="highs")
+    found = {value.path: value for value in marginal_values(planner, scenario, ranges=False)}
+    value = found["targets.co2"]
+    here = planner.plan(scenario)
+    tighter = planner.plan(tiny(BATTERY, PV, "targets={co2: {measure: emissions_location, at_most: 499.99}}"))
+    assert -value.worth * here.years == pytest.approx((tighter.cost - here.cost) / 0.01, rel=1e-3)
+    assert "one kg tighter for targets.co2 (now 500) costs" in value.sentence("CNY")
+
+
 def test_a_fixed_duration_ties_energy_to_power() -> None:
     power = "battery.power_kw={max: 500, cost_per_unit: 100}"
     scenario = tiny(BATTERY, power, "battery.duration_hours=2.5")

@@ -58,9 +58,12 @@ class MarginalValue:
         >>> MarginalValue("battery.energy_kwh", "kWh", 3600, 49.7, np.nan, 3240, 4680).sentence("CNY")
         'one more kWh of battery.energy_kwh (now 3,600) saves 49.70 CNY a year; holds from 3,240 to 4,680'
         """
-        text = f"one more {self.unit} of {self.path} (now {self.size:,.6g})"
+        if self.path.startswith("targets."):
+            text = f"one {self.unit} tighter for {self.path} (now {self.size:,.6g})"
+        else:
+            text = f"one more {self.unit} of {self.path} (now {self.size:,.6g})"
         if abs(self.worth) < NOTHING:
-            text += " is worth nothing"
+            text += " costs nothing" if self.path.startswith("targets.") else " is worth nothing"
         else:
             text += f" {'saves' if self.worth > 0 else 'costs'} {abs(self.worth):,.2f} {currency} a year"
         if np.isfinite(self.own_cost):
@@ -143,9 +146,8 @@ def _target_values(plan: Plan) -> list[MarginalValue]:
     values = []
     for name, outcome in plan.summary.targets.items():
         cost = outcome.shadow_price / plan.years
-        tighter = f"{outcome.shadow_unit} of tightening"
         nothing = (np.nan, np.nan, np.nan)
-        values.append(MarginalValue(f"targets.{name}", tighter, outcome.target.bound, -cost, *nothing))
+        values.append(MarginalValue(f"targets.{name}", outcome.shadow_unit, outcome.target.bound, -cost, *nothing))
     return values
 
 
