@@ -189,7 +189,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_repeated(tmp_path: Path) -> Non
     out = tmp_path / "out"
     kept: dict[int, float] = {}
     random = np.random.default_rng(3)
-    for workers in ("2", "1", "1"):
+    for workers in ("2", "1"):
         process = started(path, out, "--workers", workers, "--route", "warm", "--resume")
         wait_for_parts(out, process, 1)
         time.sleep(float(random.uniform(0.0, 0.4)))
