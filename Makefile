@@ -38,10 +38,10 @@ lowest:
 
 # about ten minutes
 bench: $(VENV)/installed-bench
-	$(BIN)/python -m benchmarks.run scenario_year
-	$(BIN)/python -m benchmarks.run scenario_year_no_demand
 	$(BIN)/python -m benchmarks.whole
 	$(BIN)/python -m benchmarks.phases
+	$(BIN)/python -m benchmarks.run scenario_year
+	$(BIN)/python -m benchmarks.run scenario_year_no_demand
 	$(BIN)/python -m benchmarks.solver years
 	$(BIN)/python -m benchmarks.solver sweep --count 256
 	$(BIN)/python -m benchmarks.solver windows --count 8760
