@@ -4,9 +4,9 @@
     python -m benchmarks.phases --solver auto --step-minutes 60 --runs 5
 
 A fresh process loads the scenario file, simulates and writes the folder (without the page) `--runs` times, or until a
-minute is over. The first run also pays for loading libraries, which happens where they are first needed; the median of the further runs is
-our own work. The aims: building the program at most 5 % of the solves, everything but the solves at most 1 s for an
-hourly year, and at most 600 MB.
+minute is over. The first run also pays for loading libraries, which happens where they are first needed; the median of
+the further runs is our own work. The aims: building the program at most 5 % of the solves with HiGHS, everything but
+the solves at most 1 s for an hourly year, and at most 600 MB.
 """
 
 from __future__ import annotations
