@@ -66,6 +66,8 @@ def main() -> int:
     base = None
     for route, count in (("batch", given.batch), ("warm", given.highs), ("cold", given.highs)):
         command = [sys.executable, "-m", "benchmarks.sweep", "--study", str(given.study), *settings]
+        if route != "batch":
+            command += ["--set", "dispatch.solver=highs"]  # `auto` would take the structured solver for single cases
         run = measured([*command, "--route", route, "--count", str(count), "--workers", str(given.workers)])
         if run.returncode:
             print(run.stderr, file=sys.stderr)
