@@ -199,12 +199,18 @@ def test_what_has_no_price_is_never_replaced() -> None:
     assert plan.middle[-1]["battery"].capacity < 0.8
 
 
-def test_more_than_one_replacement_a_year_is_refused() -> None:
+def test_cells_that_wear_out_within_months_are_replaced_each_time() -> None:
     part = battery()
     entry = part.investment({})
     assert entry is not None
-    with pytest.raises(InputError, match="more than once in year 1"):
-        schedule_of({"battery": part}, {"battery": entry}, [{"battery": {"calendar": 0.0, "cycles": 1.0}}] * 3)
+    hard = {"battery": {"calendar": 0.0, "cycles": 1.0}}
+    plan = schedule_of({"battery": part}, {"battery": entry}, [hard] * 3)
+    gaps = np.diff([0.0, *(replacement.years for replacement in plan.replacements)])
+    np.testing.assert_allclose(gaps, gaps[0])  # the same use wears every battery out after the same time
+    assert gaps[0] < 0.5
+    assert plan.replacements[-1].years < 2.0  # nothing is replaced in the last year
+    with pytest.raises(InputError, match="more than 50 times in year 1"):
+        schedule_of({"battery": part}, {"battery": entry}, [{"battery": {"calendar": 0.0, "cycles": 1e4}}] * 3)
 
 
 def test_pv_loses_its_share_every_year() -> None:

@@ -46,6 +46,10 @@ class Schedule:
         return [sum(weights[name] * year[name].capacity for name in weights) / total for year in self.middle]
 
 
+#: A part that wears out faster is no investment but a mistake in its numbers.
+MOST_REPLACEMENTS_A_YEAR = 50
+
+
 def schedule_of(
     parts: Mapping[str, Component], investments: Mapping[str, Investment], wear: Sequence[Wear]
 ) -> Schedule:
@@ -56,7 +60,7 @@ def schedule_of(
     year, for nobody would: it runs on.
 
     Raises:
-        InputError: something would be replaced more than once a year.
+        InputError: something would be replaced more than MOST_REPLACEMENTS_A_YEAR times in one year.
     """
     middle: list[dict[str, Condition]] = [{} for _ in wear]
     replacements: list[Replacement] = []
@@ -66,22 +70,25 @@ def schedule_of(
         lifetime = investments[name].lifetime_years if name in investments else None
         for n, year in enumerate(wear):
             own = year.get(name, {})
-            share = None if lifetime is None or n == len(wear) - 1 else _worn_out(part, now, own, lifetime)
-            if share is None:
-                middle[n][name] = part.aged(now, own, 0.5)
-                now = part.aged(now, own, 1.0)
-                continue
-            before = part.aged(now, own, share)
-            by_age = lifetime is not None and before.years >= lifetime - 1e-6
-            replacements.append(Replacement(name, n + share, "age" if by_age else "capacity"))
-            first, second = part.aged(now, own, share / 2), part.aged(Condition(), own, (1 - share) / 2)
-            middle[n][name] = blended(first, second, share)
-            if _worn_out(part, Condition(), own, lifetime or 1.0, until=1 - share) is not None:
-                raise InputError(
-                    f"{name}: would be replaced more than once in year {n + 1}; look at its lifetime_years, its use "
-                    "and its end_of_life"
-                )
-            now = part.aged(Condition(), own, 1 - share)
+            replaceable = lifetime is not None and n < len(wear) - 1
+            passed, mean, earlier = 0.0, now, len(replacements)
+            while passed < 1.0:
+                share = _worn_out(part, now, own, lifetime or 1.0, until=1.0 - passed) if replaceable else None
+                span = 1.0 - passed if share is None else share
+                mean = blended(mean, part.aged(now, own, span / 2), passed / (passed + span))
+                now = part.aged(now, own, span)
+                passed += span
+                if share is None:
+                    break
+                by_age = lifetime is not None and now.years >= lifetime - 1e-6
+                replacements.append(Replacement(name, n + passed, "age" if by_age else "capacity"))
+                now = Condition()
+                if len(replacements) - earlier > MOST_REPLACEMENTS_A_YEAR:
+                    raise InputError(
+                        f"{name}: would be replaced more than {MOST_REPLACEMENTS_A_YEAR} times in year {n + 1}; "
+                        "look at its lifetime_years, its use and its end_of_life"
+                    )
+            middle[n][name] = mean
         if lifetime is not None:
             limit = part.end_of_life_capacity
             by_capacity = (now.capacity - limit) / (1 - limit) if limit > 0 else 1.0
