@@ -266,6 +266,9 @@ def _handed_back(
         attempt = (yield SolveRequest(pinned, solver, options)) if solves == 0 else None
         if attempt is not None and _is_certified(attempt):
             again = attempt
+        elif attempt is not None and attempt.is_optimal:
+            # the site can go along, but the solver's point does not stand our check: asked again, more strictly
+            again = yield from _solved(scenario, inputs, pinned, solver, options)
         else:
             pinned = _pinned(program, {name: (each.pinned, each.at_least) for name, each in settlements.items()})
             again = yield from _solved(scenario, inputs, pinned, solver, options)
