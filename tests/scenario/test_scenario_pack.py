@@ -71,7 +71,7 @@ def test_a_real_weather_year_takes_the_place_of_the_climate(real_data: Callable[
     path = next(file for file in sorted(real_data("weather").glob("*.epw")) if "ining" in file.name)
     scenario = load_scenario(FOLDER / "xining_6mw.yaml", settings=[f"weather={{source: epw, path: {path}}}"])
     assert scenario.files() == (path,)
-    assert scenario.to_mapping()["weather"]["path"] == str(path)
+    assert Path(scenario.to_mapping()["weather"]["path"]) == path.resolve()
     weather = scenario.read_weather()
     assert weather.ghi_w_per_m2.sum() / 1000 == pytest.approx(1553, rel=0.01)
     assert weather.temperature_celsius.mean() == pytest.approx(5.94, abs=0.1)
