@@ -113,7 +113,7 @@ def dispatch_steps(
     options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
     solution = yield from _solved(scenario, inputs, program, name, options)
     result = _collected(scenario, inputs, program, solution)
-    result, program, solution = yield from _handed_back(result, inputs, program, solution, name, options)
+    result = yield from _handed_back(result, inputs, program, solution, name, options)
     timings["solve"] = time.perf_counter() - started
     return replace(result, timings=timings)
 
@@ -240,11 +240,11 @@ def _handed_back(
     solution: Solution,
     solver: str,
     options: SolveOptions,
-) -> Steps[tuple[Dispatch, LinearProgram, Solution]]:
+) -> Steps[Dispatch]:
     """The dispatch after every component has handed its plan back, solved once more where a plan had to change."""
     scenario = result.scenario
     notes = list(result.notes)
-    settled, again, pinned = result, solution, program
+    settled, again = result, solution
     iterations, seconds = result.solver.iterations, result.solver.seconds
     for solves in range(HAND_BACK_SOLVES + 1):
         settlements = {
@@ -275,14 +275,14 @@ def _handed_back(
         settled = _collected(scenario, inputs, pinned, again)
         iterations, seconds = iterations + settled.solver.iterations, seconds + settled.solver.seconds
     if again is solution:
-        return replace(result, tables=tables, notes=tuple(notes)), program, solution
+        return replace(result, tables=tables, notes=tuple(notes))
     more = again.objective - solution.objective
     notes.append(
         f"carrying out the plan costs {more:.2f} {scenario.currency} ({more / max(abs(solution.objective), 1.0):.4%}) "
         "more than the plan of divisible classes, which is a lower bound of any operation"
     )
     record = replace(settled.solver, iterations=iterations, seconds=seconds)
-    return replace(settled, tables=tables, notes=tuple(notes), solver=record), pinned, again
+    return replace(settled, tables=tables, notes=tuple(notes), solver=record)
 
 
 def _is_certified(solution: Solution) -> bool:
