@@ -55,8 +55,9 @@ class HighsSolver:
             set_option(highs, "presolve", "off")
             highs.run()
         notes: tuple[str, ...] = ()
-        if highs.getModelStatus() == highspy.HighsModelStatus.kSolveError:
-            # seen in 1.15.1: the reduced program is solved, but the way back to the whole one ends in an error
+        if highs.getModelStatus() in (highspy.HighsModelStatus.kSolveError, highspy.HighsModelStatus.kNotset):
+            # seen in 1.15.1: the reduced program is solved, but the way back to the whole one ends in an error, or in
+            # no status at all
             highs.clearSolver()
             set_option(highs, "presolve", "off")
             highs.run()
