@@ -120,6 +120,17 @@ DEMANDS: dict[str, dict[str, Any]] = {
     },
     "contract": {"basis": "contracted_demand", "price_per_kw_month": 33.0, "contracted_kw": 500.0, "tolerance": 0.05},
     "transformer": {"basis": "transformer_kva", "price_per_kva_month": 21.0, "transformer_kva": 1250.0},
+    "share of transformers": {
+        "basis": "max_demand",
+        "price_per_kw_month": 33.0,
+        "transformer_kva": 1250.0,
+        "min_share": 0.4,
+    },
+}
+NEARBY = {"basis": "nearby_consumption", "transmission_price_per_kwh": 0.06, "average_load_factor": 0.6}
+DEMANDS |= {
+    f"nearby, {name}": {**NEARBY, "connected_kva": 1250.0, "basic": DEMANDS[name]}
+    for name in ("ratchet", "contract", "transformer")
 }
 
 
@@ -149,6 +160,64 @@ def test_the_objective_is_the_bill_on_every_demand_basis(demand: str, minutes: i
     site = solved(time, tariff, load_kw, sun_kw=sun_kw, battery=BATTERY, export_limit_kw=200.0)
     assert site.objective == pytest.approx(site.bill_total(), rel=1e-9)
     assert site.component.kpis(site.grid)["simultaneous_import_export_steps"].value == 0
+
+
+def test_a_fee_for_nearby_consumption_takes_transmission_off_every_kwh() -> None:
+    """4 h of January at 10 kW and 0.5 - 0.1; 2 / kW / month on 10 kW; 0.1 x 0.6 x 730 = 43.8 per kVA on 20 kVA."""
+    fee = {"transmission_price_per_kwh": 0.1, "average_load_factor": 0.6, "connected_kva": 20.0}
+    basic = {"basis": "max_demand", "price_per_kw_month": 2.0}
+    tariff = tariff_of(demand={"basis": "nearby_consumption", "basic": basic, **fee})
+    site = solved(axis(4), tariff, np.full(4, 10.0))
+    assert site.objective == pytest.approx(40 * 0.4 + (2 * 10 + 43.8 * 20) * 4 / 744)
+    assert site.grid["import_price_per_kwh"] == pytest.approx(0.4)
+    assert site.bill_total() == pytest.approx(site.objective)
+
+
+def test_transformers_and_contract_of_the_connection_take_the_place_of_the_tariffs() -> None:
+    """An hour of January: 744 x 21 x 50 kVA / 744, then a declared 30 kW at 33 and 10 kW above it at 66."""
+    by_kva = tariff_of(demand={"basis": "transformer_kva", "price_per_kva_month": 744 * 21.0, "transformer_kva": 9.0})
+    site = solved(axis(1), by_kva, np.array([40.0]), transformer_kva=50.0)
+    assert site.objective == pytest.approx(20.0 + 21 * 50)
+    by_contract = tariff_of(demand={"basis": "contracted_demand", "price_per_kw_month": 744 * 33.0})
+    site = solved(axis(1), by_contract, np.array([40.0]), transformer_kva=50.0, contracted_kw=30.0)
+    assert site.objective == pytest.approx(20.0 + 33 * 30 + 66 * 10)
+
+
+@pytest.mark.parametrize(
+    ("demand", "connection", "message"),
+    [
+        (
+            {"basis": "transformer_kva", "price_per_kva_month": 21.0},
+            {},
+            "transformer_kva: missing: the tariff test bills",
+        ),
+        (
+            {"basis": "contracted_demand", "price_per_kw_month": 33.0},
+            {},
+            "contracted_kw: missing: the tariff test bills",
+        ),
+        (
+            {"basis": "contracted_demand", "price_per_kw_month": 33.0},
+            {"contracted_kw": 30.0, "transformer_kva": 100.0},
+            "contracted_kw: must be at least 40 % of transformer_kva, 40 kW, got 30",
+        ),
+        (
+            {"basis": "contracted_demand", "price_per_kw_month": 33.0},
+            {"contracted_kw": {"max": 30.0, "cost_per_unit": 0}, "transformer_kva": 100.0},
+            "contracted_kw.max: must be at least 40 % of transformer_kva, 40 kW, got 30",
+        ),
+        (
+            {**NEARBY, "basic": {"basis": "max_demand", "price_per_kw_month": 33.0}},
+            {},
+            "transformer_kva: missing: the tariff test bills by nearby_consumption",
+        ),
+    ],
+)
+def test_a_charge_that_waits_for_a_number_of_the_site_says_which(
+    demand: dict[str, Any], connection: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message.replace("(", "[(]")):
+        solved(axis(1), tariff_of(DAY_NIGHT, demand=demand), np.array([1.0]), **connection)
 
 
 def test_a_demand_charge_is_worth_shaving() -> None:

@@ -117,7 +117,7 @@ def test_faults_of_a_file_come_with_their_lines(tmp_path: Path) -> None:
         (
             with_periods({"label": "a"}, demand={"basis": "max"}),
             "demand: unknown basis 'max'; did you mean max_demand? "
-            "one of contracted_demand, max_demand, none, transformer_kva",
+            "one of contracted_demand, max_demand, nearby_consumption, none, transformer_kva",
         ),
         (
             with_periods(
@@ -130,6 +130,22 @@ def test_faults_of_a_file_come_with_their_lines(tmp_path: Path) -> None:
                 },
             ),
             "demand.contracted_kw: must be at least 40 % of transformer_kva, 400 kW, got 300",
+        ),
+        (
+            with_periods(
+                {"label": "a", "price_per_kwh": 0.3},
+                demand_options={
+                    "nearby": {
+                        "basis": "nearby_consumption",
+                        "basic": {"basis": "max_demand", "price_per_kw_month": 33},
+                        "transmission_price_per_kwh": 0.2,
+                        "average_load_factor": 0.6,
+                    }
+                },
+            )
+            | {"energy": {"purchase_price_per_kwh": 0.3, "adders_per_kwh": {"grid": 0.1, "levy": 0.05}}},
+            "demand_options.nearby: transmission_price_per_kwh 0.2 is more than all adders of the energy price "
+            "together (0.15), of which it is a part",
         ),
         (
             with_periods(

@@ -212,8 +212,11 @@ class Flows:
     import_factors: Mapping[str, FloatArray] = field(default_factory=dict)
     #: Prices read from files, `import` and `export`, where the tariff refers to such; what the bill is made with.
     price_series: Mapping[str, FloatArray] = field(default_factory=dict)
-    #: Declared demand [kW] in place of the tariff's.
+    #: Powers that targets and rules refer to, by the role that the block declared them with.
+    measured_kw: Mapping[str, FloatArray] = field(default_factory=dict)
+    #: Declared demand [kW] and capacity of the transformers [kVA] in place of the tariff's.
     contracted_kw: float | None = None
+    transformer_kva: float | None = None
 
 
 class Bus:
@@ -224,9 +227,8 @@ class Bus:
         self.grid = grid
         self.discount_rate = discount_rate
         self._balance: list[Term] = []
-        self._fixed_use_kw = np.zeros(grid.num_steps)
         self._roles: dict[str, list[Term]] = {}
-        self._fixed_available_kw = np.zeros(grid.num_steps)
+        self._fixed_kw: dict[str, FloatArray] = {"use": np.zeros(grid.num_steps)}
         self._export_of_stored_energy_forbidden = False
 
     def inject(
@@ -243,12 +245,16 @@ class Bus:
         """Say that `factor` times a variable has a role in limits that span components."""
         self._roles.setdefault(role, []).append((variable, factor))
 
+    def declare_fixed(self, role: str, power_kw: FloatArray | float) -> None:
+        """Say that a power that no decision changes has a role in limits that span components."""
+        self._fixed_kw[role] = self._fixed_kw.get(role, np.zeros(self.grid.num_steps)) + power_kw
+
     def offer_renewable(self, capacity: float | GlobalVariable, share: FloatArray) -> None:
         """Say that renewable power of `share * capacity` is available, (num_steps,) kW per unit."""
         if isinstance(capacity, GlobalVariable):
             self.declare("available", capacity, share)
         else:
-            self._fixed_available_kw = self._fixed_available_kw + share * capacity
+            self.declare_fixed("available", share * capacity)
 
     def total(self, role: str) -> tuple[list[Term], float]:
         """Everything of a role, summed over the horizon: terms for a total row (kW) and what is fixed of it."""
@@ -258,8 +264,7 @@ class Bus:
                 terms.append((variable, float(np.broadcast_to(factor, self.grid.num_steps).sum())))
             else:
                 terms.append((variable, factor))
-        fixed = {"available": self._fixed_available_kw, "use": self._fixed_use_kw}
-        return terms, float(fixed[role].sum()) if role in fixed else 0.0
+        return terms, float(self._fixed_kw[role].sum()) if role in self._fixed_kw else 0.0
 
     def terms(self, role: str) -> list[Term]:
         """Everything of a role in each step [kW]."""
@@ -267,7 +272,7 @@ class Bus:
 
     def use(self, power_kw: FloatArray | float) -> None:
         """Enter a fixed use into the balance."""
-        self._fixed_use_kw = self._fixed_use_kw + power_kw
+        self.declare_fixed("use", power_kw)
 
     def forbid_export_of_stored_energy(self) -> None:
         """Export may not exceed the renewable generation of its step."""
@@ -275,7 +280,7 @@ class Bus:
 
     def close(self) -> None:
         """Write the balance and the limits that span components."""
-        self.builder.constrain("bus.balance_kw", self._balance, equals=self._fixed_use_kw)
+        self.builder.constrain("bus.balance_kw", self._balance, equals=self._fixed_kw["use"])
         renewable: list[Term] = [(variable, -factor) for variable, factor in self._roles.get("renewable", [])]
         onsite_charge = self._roles.get("onsite_charge", [])
         if onsite_charge:
@@ -359,6 +364,10 @@ class Block:
     def declare(self, role: str, variable: StepVariable | GlobalVariable, factor: FloatArray | float = 1.0) -> None:
         """Say that `factor` times a variable has one more role: `onsite_charge`, `emissions_location` (kg/kWh), ..."""
         self._bus.declare(role, variable, factor)
+
+    def declare_fixed(self, role: str, power_kw: FloatArray | float) -> None:
+        """Say that a power that no decision changes has a role; beside `declare`."""
+        self._bus.declare_fixed(role, power_kw)
 
     def offer_renewable(self, capacity: float | GlobalVariable, share: FloatArray) -> None:
         """Say that renewable power of `share * capacity` is available, (num_steps,) kW per unit."""

@@ -6,8 +6,11 @@ With i = import_kw, x = export_kw, months m and steps of dt hours:
     cost = sum dt (price_in[t] i[t] - price_out[t] x[t]) + demand + tiers + fixed
 
     max_demand          peak[m] >= mean of i over each clock quarter-hour of m     price * share[m] * billed[m]
-                        billed[m] >= peak[m], min_kw, ratchet * peak of the n months before
+                        billed[m] >= peak[m], min_kw, min_share * transformer, ratchet * peak of the n months before
     contracted_demand   excess[m] >= i[t] - contracted (1 + tolerance)             price * factor * share[m] * excess[m]
+                        contracted >= min_share * transformer                      price * share[m] * contracted
+    transformer_kva                                                                price * share[m] * transformer
+    nearby_consumption  one of these three, and a fee that no decision changes: price_in is without transmission
     tiers               above[m, k] >= sum dt i[t] - threshold[k] share[m]         (adder[k] - adder[k-1]) * above[m, k]
 
 `share[m]` is the part of month m that lies on the axis: a partial month pays that part of demand and fixed charges.
@@ -41,6 +44,7 @@ from vpp_sim.components.base import (
     Context,
     FloatArray,
     Flows,
+    FreeSize,
     Inputs,
     Kpi,
     Values,
@@ -52,10 +56,12 @@ from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.lp.builder import GlobalVariable, StepVariable
 from vpp_sim.profiles import FileProfile, Profile, profile_files, profile_series
 from vpp_sim.tariffs import (
+    AnyDemand,
     ContractedDemand,
     MaxDemand,
     SeriesReference,
     Tariff,
+    basic_rule,
     export_price_per_kwh,
     import_price_per_kwh,
 )
@@ -106,6 +112,12 @@ class Grid(Component):
         unit="kW",
         default=None,
     )
+    transformer_kva: float | None = quantity(
+        "capacity of the connected transformers in place of the tariff's, where that bills one or rests on one",
+        unit="kVA",
+        default=None,
+        gt=0,
+    )
     if_export_pays_more: Literal["refuse", "no_export"] = quantity(
         "what to do in steps where an exported kWh pays more than an imported one costs: refuse the scenario, "
         "or export nothing in these steps",
@@ -146,10 +158,7 @@ class Grid(Component):
             InputError: a file that cannot be used; steps in which an exported kWh pays more than an imported one costs.
         """
         grid, tariff = context.grid, context.tariff
-        if self.contracted_kw is not None and not isinstance(tariff.demand, ContractedDemand):
-            raise InputError(
-                Fault(f"the tariff {tariff.name} bills no contracted demand; leave it out", path="contracted_kw")
-            )
+        self._check_demand(tariff)
         wanted: dict[str, Callable[[], FloatArray]] = {
             field: partial(
                 profile_series,
@@ -174,6 +183,28 @@ class Grid(Component):
         export_available = _availability(self.outages, ("both", "export"), grid)
         series["export_available"] = self._where_it_may_export(export_price, import_price, export_available, context)
         return Inputs(series=series, notes=_notes(tariff, grid, self.outages))
+
+    def _demand_rule(self, tariff: Tariff) -> AnyDemand:
+        """The charge for power with this connection's numbers; of a declared demand that is free, its largest."""
+        declared = self.contracted_kw.max if isinstance(self.contracted_kw, FreeSize) else self.contracted_kw
+        return tariff.at_site(self.transformer_kva, declared).demand
+
+    def _check_demand(self, tariff: Tariff) -> None:
+        """Raises InputError where the tariff's charge for power and the connection do not fit."""
+        rule = self._demand_rule(tariff)
+        basic = basic_rule(rule)
+        if self.contracted_kw is not None and not isinstance(basic, ContractedDemand):
+            told, path = f"the tariff {tariff.name} bills no contracted demand; leave it out", "contracted_kw"
+            raise InputError(Fault(told, path=path))
+        if rule.lacks:
+            choice = (
+                ", or {min: 0, max: ..., cost_per_unit: 0} to have it chosen" if rule.lacks == "contracted_kw" else ""
+            )
+            told = f"missing: the tariff {tariff.name} bills by {rule.basis} and leaves it to the site; give a number"
+            raise InputError(Fault(told + choice, path=rule.lacks))
+        if isinstance(basic, ContractedDemand) and (basic.contracted_kw or 0.0) < basic.least_kw - 1e-9:
+            path = "contracted_kw.max" if isinstance(self.contracted_kw, FreeSize) else "contracted_kw"
+            raise InputError(Fault(basic.too_little(basic.contracted_kw or 0.0), path=path))
 
     def _where_it_may_export(
         self, export_price: FloatArray, import_price: FloatArray, available: FloatArray, context: Context
@@ -212,7 +243,7 @@ class Grid(Component):
         block.inject(sold, -1, role="export")
         for name in EMISSION_FACTORS:
             block.declare(f"emissions_{name}", bought, series[f"emission_{name}_kg_per_kwh"])
-        add_demand_charge(block, tariff, bought, self.contracted_kw)
+        add_demand_charge(block, self._demand_rule(tariff), bought, self.contracted_kw)
         add_tiers(block, tariff, bought)
         block.add_cost(sum(tariff.fixed_per_month.values()) * float(block.grid.month_shares.sum()))
 
@@ -250,6 +281,7 @@ class Grid(Component):
             import_factors={name: values[field] for name, field, *_ in FACTORS},
             price_series={name: values[field] for name, field in named.items() if field in values.series},
             contracted_kw=None if self.contracted_kw is None else values.size("contracted_kw", self.contracted_kw),
+            transformer_kva=self.transformer_kva,
         )
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
@@ -328,7 +360,7 @@ def _notes(tariff: Tariff, grid: TimeGrid, outages: list[Outage]) -> tuple[str, 
     if tariff.assumptions:
         about = "; ".join(source.about for source in tariff.assumptions)
         notes.append(f"assumptions in tariff {tariff.name}: {about}")
-    if isinstance(tariff.demand, MaxDemand | ContractedDemand) and not has_quarter_hours(grid):
+    if isinstance(basic_rule(tariff.demand), MaxDemand | ContractedDemand) and not has_quarter_hours(grid):
         notes.append(f"demand is measured as the mean of {grid.step_minutes}-minute steps, not of quarter-hours")
     begin, end = grid.local[0], grid.local[-1] + pd.Timedelta(minutes=grid.step_minutes)
     for outage in outages:

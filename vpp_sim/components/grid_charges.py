@@ -6,7 +6,14 @@ import numpy as np
 
 from vpp_sim.components.base import Block, Capacity, FloatArray
 from vpp_sim.lp.builder import GlobalVariable, StepVariable, Term
-from vpp_sim.tariffs import ContractedDemand, MaxDemand, Tariff, TransformerCapacity
+from vpp_sim.tariffs import (
+    AnyDemand,
+    ContractedDemand,
+    MaxDemand,
+    NearbyConsumption,
+    Tariff,
+    TransformerCapacity,
+)
 from vpp_sim.time_grid import TimeGrid
 
 QUARTER_HOUR_MINUTES = 15
@@ -33,23 +40,27 @@ def _measured(block: Block, bought: StepVariable) -> tuple[StepVariable, FloatAr
     return total, np.where(ends, 1.0 / np.bincount(window)[window], 0.0)
 
 
-def add_demand_charge(block: Block, tariff: Tariff, bought: StepVariable, contracted: Capacity | None = None) -> None:
-    """What the tariff charges for power, by its basis; `contracted` [kW] takes the place of the tariff's, if given."""
-    rule, grid = tariff.demand, block.grid
+def add_demand_charge(block: Block, rule: AnyDemand, bought: StepVariable, contracted: Capacity | None = None) -> None:
+    """What a rule with the numbers of the site charges for power; `contracted` [kW] is a declared demand to choose."""
+    grid = block.grid
     shares = grid.month_shares
-    if isinstance(rule, TransformerCapacity):
-        block.add_cost(rule.transformer_kva * rule.price_per_kva_month * float(shares.sum()))
+    if isinstance(rule, NearbyConsumption):
+        fee = rule.transmission_price_per_kwh * rule.average_load_factor * rule.hours_per_month
+        block.add_cost(fee * (rule.connected_kva or 0.0) * float(shares.sum()))
+        add_demand_charge(block, rule.basic, bought, contracted)
+    elif isinstance(rule, TransformerCapacity):
+        block.add_cost((rule.transformer_kva or 0.0) * rule.price_per_kva_month * float(shares.sum()))
     elif isinstance(rule, MaxDemand):
         reading, factor = _measured(block, bought)
         price = rule.price_per_kw_month * shares
         if rule.ratchet is None:
-            peak = block.global_variables("peak_kw", grid.num_months, lower=rule.min_kw, cost=price)
+            peak = block.global_variables("peak_kw", grid.num_months, lower=rule.least_kw, cost=price)
         else:
             peak = block.global_variables("peak_kw", grid.num_months)
             _add_ratchet(block, rule, peak, price)
         block.constrain("peak_limit_kw", [(peak.at(grid.month), 1.0), (reading, -factor)], lower=0.0)
     elif isinstance(rule, ContractedDemand):
-        declared = block.capacity("contracted_kw", rule.contracted_kw if contracted is None else contracted)
+        declared = block.capacity("contracted_kw", (rule.contracted_kw or 0.0) if contracted is None else contracted)
         charge = rule.price_per_kw_month * float(shares.sum())
         reading, factor = _measured(block, bought)
         price = rule.price_per_kw_month * rule.excess_factor * shares
@@ -59,10 +70,8 @@ def add_demand_charge(block: Block, tariff: Tariff, bought: StepVariable, contra
             billed = block.global_variables("contracted_billed_kw", cost=charge)
             block.constrain_total("contracted_billed_kw_limit", [(billed, 1.0), (declared, -1.0)], lower=0.0)
             block.constrain("excess_limit_kw", [*above, (declared, 1 + rule.tolerance)], lower=0.0)
-            if rule.transformer_kva is not None:
-                block.constrain_total(
-                    "contracted_least_kw", [(declared, 1.0)], lower=rule.min_share * rule.transformer_kva
-                )
+            if rule.least_kw > 0:
+                block.constrain_total("contracted_least_kw", [(declared, 1.0)], lower=rule.least_kw)
         else:
             block.add_cost(declared * charge)
             block.constrain("excess_limit_kw", above, lower=-declared * (1 + rule.tolerance))
@@ -72,7 +81,7 @@ def _add_ratchet(block: Block, rule: MaxDemand, peak: GlobalVariable, price: Flo
     """What is billed: the month's own peak, and a share of each peak before it."""
     if rule.ratchet is None:
         return
-    billed = block.global_variables("billed_kw", block.grid.num_months, lower=rule.min_kw, cost=price)
+    billed = block.global_variables("billed_kw", block.grid.num_months, lower=rule.least_kw, cost=price)
     for month in range(block.grid.num_months):
         for earlier in range(max(0, month - rule.ratchet.months), month + 1):
             share = 1.0 if earlier == month else rule.ratchet.share

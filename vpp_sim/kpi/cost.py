@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vpp_sim.components.base import Check, Flows, Kpi
 from vpp_sim.dispatch import Dispatch
 from vpp_sim.kpi.ledger import Ledger
-from vpp_sim.tariffs import Bill, ContractedDemand, Tariff, bill
+from vpp_sim.tariffs import Bill, Tariff, bill
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows], targe
             investment += annual * result.sizes[f"{name}.{field}"] * scenario.grid.years
     series = next((flow.price_series for flow in flows.values() if flow.price_series), {})
     recomputed = bill(
-        _tariff_as_billed(scenario.tariff, flows),
+        tariff_as_billed(scenario.tariff, flows),
         scenario.grid,
         ledger.import_kw,
         ledger.export_kw,
@@ -60,12 +60,11 @@ def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows], targe
     return Costs(recomputed, *own_costs, target_penalty)
 
 
-def _tariff_as_billed(tariff: Tariff, flows: Mapping[str, Flows]) -> Tariff:
-    """The tariff with the declared demand that the connection has."""
+def tariff_as_billed(tariff: Tariff, flows: Mapping[str, Flows]) -> Tariff:
+    """The tariff with the declared demand and the transformers that the connection has."""
     declared = next((flow.contracted_kw for flow in flows.values() if flow.contracted_kw is not None), None)
-    if declared is None or not isinstance(tariff.demand, ContractedDemand):
-        return tariff
-    return tariff.model_copy(update={"demand": tariff.demand.model_copy(update={"contracted_kw": declared})})
+    transformers = next((flow.transformer_kva for flow in flows.values() if flow.transformer_kva is not None), None)
+    return tariff.at_site(transformers, declared)
 
 
 def target_cost_kpis(costs: Costs, currency: str) -> dict[str, Kpi]:

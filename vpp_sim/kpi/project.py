@@ -21,6 +21,7 @@ from vpp_sim.components.asset_cost import Investment
 from vpp_sim.components.base import Flows
 from vpp_sim.dispatch import Dispatch, baseline_scenario
 from vpp_sim.kpi.accounts import Accounts
+from vpp_sim.kpi.cost import tariff_as_billed
 from vpp_sim.scenario import Scenario
 from vpp_sim.tariffs import bill
 
@@ -144,7 +145,7 @@ def usual_from_baseline(baseline: Dispatch, accounts: Accounts, project: Project
         return None
     series = next((flow.price_series for flow in flows.values() if flow.price_series), {})
     paid = bill(
-        baseline.scenario.tariff,
+        tariff_as_billed(baseline.scenario.tariff, flows),
         baseline.grid,
         ledger.load_kw,
         np.zeros_like(ledger.load_kw),

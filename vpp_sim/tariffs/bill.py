@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpp_sim.tariffs.model import ContractedDemand, MaxDemand, Period, Tariff, TransformerCapacity
+from vpp_sim.tariffs.model import (
+    AnyDemand,
+    ContractedDemand,
+    MaxDemand,
+    NearbyConsumption,
+    Period,
+    Tariff,
+    TransformerCapacity,
+)
 from vpp_sim.time_grid import TimeGrid
 
 FloatArray = NDArray[np.float64]
@@ -86,10 +94,13 @@ def bill(
     * energy: kWh of each period x its price; a step across a period's boundary is split by its minutes.
     * tiers: kWh of the month in each block x the block's adder.
     * max_demand: the highest mean of a clock quarter-hour (5-minute steps), else of a step; billed is the largest of
-      that, `min_kw`, and `ratchet.share` x the highest measured of the `ratchet.months` months before it.
+      that, `min_kw`, `min_share` x transformer_kva, and `ratchet.share` x the highest measured of the
+      `ratchet.months` months before it.
     * contracted_demand: contracted_kw x price, and what is measured above contracted_kw x (1 + tolerance) x price x
       excess_factor.
     * transformer_kva: transformer_kva x price.
+    * nearby_consumption: the charge for power above, and connected_kva x transmission price x average load factor x
+      hours_per_month; imported energy without the transmission price.
 
     Args:
         tariff: prices and rules.
@@ -100,7 +111,8 @@ def bill(
         export_series: export price per step, likewise.
 
     Raises:
-        ValueError: a series is absent, of the wrong length, negative or not finite.
+        ValueError: a series is absent, of the wrong length, negative or not finite, or the tariff's charge for power
+            waits for a number of the site (`Tariff.at_site`).
     """
     imported = _meter("import_kw", import_kw, grid)
     exported = _meter("export_kw", export_kw, grid)
@@ -114,7 +126,11 @@ def bill(
     share = dict(zip(names, grid.month_shares.tolist(), strict=True))
     rows: list[tuple[Any, ...]] = []
     hours = grid.step_minutes / 60
+    if tariff.demand.lacks:
+        raise ValueError(f"demand.{tariff.demand.lacks}: the tariff leaves it to the site; give it with at_site()")
     adders = sum(tariff.energy.adders_per_kwh.values())
+    if isinstance(tariff.demand, NearbyConsumption):
+        adders -= tariff.demand.transmission_price_per_kwh
     energy = pd.DataFrame({"month": months, "kwh": imported * hours})
     exports: dict[str, list[tuple[str, float, float]]] = {name: [] for name in names}
     for period in tariff.energy.periods:
@@ -148,8 +164,8 @@ def bill(
         for month, listed in exports.items()
         for label, kwh, paid in listed
     ]
-    demand = _demand(tariff, _measured_kw(imported, stamps, grid, months), names)
-    rows += _demand_rows(tariff, demand, share)
+    demand = _demand(tariff.demand, _measured_kw(imported, stamps, grid, months), names)
+    rows += _demand_rows(tariff.demand, demand, share)
     rows += [
         (month, label, "fixed", share[month], "month", amount, amount * share[month])
         for month in names
@@ -228,31 +244,45 @@ def _measured_kw(
     return frame.groupby("month", sort=False, observed=True)["kw"].max()
 
 
-def _demand(tariff: Tariff, measured: pd.Series[float], names: list[str]) -> pd.DataFrame:
+def _demand(rule: AnyDemand, measured: pd.Series[float], names: list[str]) -> pd.DataFrame:
     """What was measured and what is billed in every month [kW, or kVA of transformers]."""
-    rule = tariff.demand
+    if isinstance(rule, NearbyConsumption):
+        return _demand(rule.basic, measured, names).assign(basis=rule.basis)
     peaks = [float(measured[name]) for name in names]
-    billed = list(peaks)
+    billed = [0.0] * len(peaks)
     if isinstance(rule, MaxDemand):
         for position in range(len(peaks)):
-            floor = rule.min_kw
+            floor = max(rule.min_kw, rule.min_share * (rule.transformer_kva or 0.0))
             if rule.ratchet is not None:
                 earlier = peaks[max(0, position - rule.ratchet.months) : position]
                 floor = max([floor, *(rule.ratchet.share * peak for peak in earlier)])
             billed[position] = max(peaks[position], floor)
     elif isinstance(rule, ContractedDemand):
-        billed = [rule.contracted_kw] * len(peaks)
+        billed = [float(rule.contracted_kw or 0.0)] * len(peaks)
     elif isinstance(rule, TransformerCapacity):
-        billed = [rule.transformer_kva] * len(peaks)
-    else:
-        billed = [0.0] * len(peaks)
+        billed = [float(rule.transformer_kva or 0.0)] * len(peaks)
     return pd.DataFrame({"month": names, "basis": rule.basis, "measured_kw": peaks, "billed_kw": billed})
 
 
-def _demand_rows(tariff: Tariff, demand: pd.DataFrame, share: dict[str, float]) -> list[tuple[Any, ...]]:
+def _demand_rows(rule: AnyDemand, demand: pd.DataFrame, share: dict[str, float]) -> list[tuple[Any, ...]]:
     """Demand lines; the price of a partial month is its share of the month's price."""
-    rule = tariff.demand
     rows: list[tuple[Any, ...]] = []
+    if isinstance(rule, NearbyConsumption):
+        connected = float(rule.connected_kva or 0.0)
+        fee = rule.transmission_price_per_kwh * rule.average_load_factor * rule.hours_per_month
+        rows = [
+            (
+                month,
+                "nearby consumption fee",
+                "demand",
+                connected,
+                "kVA",
+                fee * share[month],
+                connected * fee * share[month],
+            )
+            for month in demand["month"]
+        ]
+        return _demand_rows(rule.basic, demand, share) + rows
     for month, measured, billed in zip(demand["month"], demand["measured_kw"], demand["billed_kw"], strict=True):
         part = share[month]
         if isinstance(rule, MaxDemand):

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import Discriminator, Field, field_validator, model_validator
 
@@ -162,6 +162,15 @@ class NoDemandCharge(StrictModel):
 
     basis: Literal["none"] = quantity("what the demand charge is based on")
 
+    def at_site(self, transformer_kva: float | None, contracted_kw: float | None) -> Self:
+        """The rule with the numbers of a site in place of its own."""
+        return self
+
+    @property
+    def lacks(self) -> str:
+        """The number of the site without which nothing can be billed; empty where there is all."""
+        return ""
+
 
 class MaxDemand(StrictModel):
     """The highest mean import of a month is billed, in clock windows of 15 minutes.
@@ -174,13 +183,31 @@ class MaxDemand(StrictModel):
     price_per_kw_month: float = quantity("price of the billed demand", unit="currency/kW/month", ge=0)
     ratchet: Ratchet | None = quantity("floor under the billed demand from earlier peaks", default=None)
     min_kw: float = quantity("least demand billed in every month", unit="kW", default=0.0, ge=0)
+    transformer_kva: float | None = quantity("capacity of the connected transformers", unit="kVA", default=None, gt=0)
+    min_share: float = quantity("least demand billed as a share of transformer_kva", default=0.0, ge=0, le=1)
+
+    @property
+    def least_kw(self) -> float:
+        """Least demand billed in every month [kW]."""
+        return max(self.min_kw, self.min_share * (self.transformer_kva or 0.0))
+
+    def at_site(self, transformer_kva: float | None, contracted_kw: float | None) -> Self:
+        """The rule with the numbers of a site in place of its own."""
+        return _replaced(self, transformer_kva=transformer_kva)
+
+    @property
+    def lacks(self) -> str:
+        """The number of the site without which nothing can be billed; empty where there is all."""
+        return "transformer_kva" if self.min_share > 0 and self.transformer_kva is None else ""
 
 
 class ContractedDemand(StrictModel):
     """A declared demand is billed every month, and what is measured above it at a multiple of the price."""
 
     basis: Literal["contracted_demand"] = quantity("what the demand charge is based on")
-    contracted_kw: float = quantity("declared demand", unit="kW", ge=0)
+    contracted_kw: float | None = quantity(
+        "declared demand; left out where the connection of a scenario says it", unit="kW", default=None, ge=0
+    )
     price_per_kw_month: float = quantity("price of the declared demand", unit="currency/kW/month", ge=0)
     excess_factor: float = quantity("price of what exceeds it, as a multiple of the price", default=2.0, ge=1)
     tolerance: float = quantity("share by which it may be exceeded at no charge", default=0.0, ge=0, le=1)
@@ -189,23 +216,103 @@ class ContractedDemand(StrictModel):
 
     @model_validator(mode="after")
     def _declared_enough(self) -> Self:
-        if self.transformer_kva is not None and self.contracted_kw < self.min_share * self.transformer_kva - 1e-9:
-            raise ValueError(
-                f"contracted_kw: must be at least {self.min_share * 100:g} % of transformer_kva, "
-                f"{self.min_share * self.transformer_kva:g} kW, got {self.contracted_kw:g}"
-            )
+        if self.contracted_kw is not None and self.contracted_kw < self.least_kw - 1e-9:
+            raise ValueError(f"contracted_kw: {self.too_little(self.contracted_kw)}")
         return self
+
+    def too_little(self, contracted_kw: float) -> str:
+        """What is to be said of a declared demand below the least one."""
+        share = f"{self.min_share * 100:g} % of transformer_kva, {self.least_kw:g} kW"
+        return f"must be at least {share}, got {contracted_kw:g}"
+
+    @property
+    def least_kw(self) -> float:
+        """Least demand that may be declared [kW]."""
+        return self.min_share * (self.transformer_kva or 0.0)
+
+    def at_site(self, transformer_kva: float | None, contracted_kw: float | None) -> Self:
+        """The rule with the numbers of a site in place of its own."""
+        return _replaced(self, transformer_kva=transformer_kva, contracted_kw=contracted_kw)
+
+    @property
+    def lacks(self) -> str:
+        """The number of the site without which nothing can be billed; empty where there is all."""
+        return "contracted_kw" if self.contracted_kw is None else ""
 
 
 class TransformerCapacity(StrictModel):
     """The capacity of the transformers is billed, whatever is imported."""
 
     basis: Literal["transformer_kva"] = quantity("what the demand charge is based on")
-    transformer_kva: float = quantity("capacity of the connected transformers", unit="kVA", ge=0)
+    transformer_kva: float | None = quantity(
+        "capacity of the connected transformers; left out where the connection of a scenario says it",
+        unit="kVA",
+        default=None,
+        ge=0,
+    )
     price_per_kva_month: float = quantity("price of the capacity", unit="currency/kVA/month", ge=0)
 
+    def at_site(self, transformer_kva: float | None, contracted_kw: float | None) -> Self:
+        """The rule with the numbers of a site in place of its own."""
+        return _replaced(self, transformer_kva=transformer_kva)
 
-Demand = Annotated[NoDemandCharge | MaxDemand | ContractedDemand | TransformerCapacity, Discriminator("basis")]
+    @property
+    def lacks(self) -> str:
+        """The number of the site without which nothing can be billed; empty where there is all."""
+        return "transformer_kva" if self.transformer_kva is None else ""
+
+
+BasicDemand = Annotated[MaxDemand | ContractedDemand | TransformerCapacity, Discriminator("basis")]
+
+
+class NearbyConsumption(StrictModel):
+    """A monthly fee on the connected capacity in place of the transmission price (发改价格〔2025〕1192号).
+
+        fee = charge for power as before + transmission_price x average_load_factor x hours_per_month x connected_kva
+
+    and the transmission price is taken off every imported kWh. It pays where the connection is used more than the mean
+    one: import / (connected_kva x hours) above average_load_factor.
+    """
+
+    basis: Literal["nearby_consumption"] = quantity("what the demand charge is based on")
+    basic: BasicDemand = quantity("the charge for power of the customer, which stays")
+    transmission_price_per_kwh: float = quantity(
+        "energy price of transmission and distribution at the voltage; a part of the price of imported energy",
+        unit="currency/kWh",
+        ge=0,
+    )
+    average_load_factor: float = quantity("mean load factor that the authority publishes", ge=0, le=1)
+    connected_kva: float | None = quantity(
+        "capacity connected to the public grid; the transformers' if left out", unit="kVA", default=None, ge=0
+    )
+    hours_per_month: float = quantity("hours of a month in the fee", unit="h/month", default=730.0, gt=0, le=744)
+
+    def at_site(self, transformer_kva: float | None, contracted_kw: float | None) -> Self:
+        """The rule with the numbers of a site in place of its own; a connected capacity of its own stays."""
+        connected = transformer_kva if self.connected_kva is None else None
+        return _replaced(self, basic=self.basic.at_site(transformer_kva, contracted_kw), connected_kva=connected)
+
+    @property
+    def lacks(self) -> str:
+        """The number of the site without which nothing can be billed; empty where there is all."""
+        return self.basic.lacks or ("transformer_kva" if self.connected_kva is None else "")
+
+
+Demand = Annotated[
+    NoDemandCharge | MaxDemand | ContractedDemand | TransformerCapacity | NearbyConsumption, Discriminator("basis")
+]
+AnyDemand = NoDemandCharge | MaxDemand | ContractedDemand | TransformerCapacity | NearbyConsumption
+_Rule = TypeVar("_Rule", bound=StrictModel)
+
+
+def _replaced(rule: _Rule, **numbers: Any) -> _Rule:
+    """The rule with those numbers that are given."""
+    return rule.model_copy(update={name: value for name, value in numbers.items() if value is not None})
+
+
+def basic_rule(rule: AnyDemand) -> NoDemandCharge | MaxDemand | ContractedDemand | TransformerCapacity:
+    """The charge for power itself: the rule, or what a fee of nearby consumption stands on."""
+    return rule.basic if isinstance(rule, NearbyConsumption) else rule
 
 
 class Tier(StrictModel):
@@ -277,6 +384,10 @@ class Tariff(StrictModel):
     energy: Energy = quantity("price of imported energy")
     export: Export = quantity("price of exported energy", default_factory=Export)
     demand: Demand = quantity("charge for power", default_factory=lambda: NoDemandCharge(basis="none"))
+    demand_options: dict[str, Demand] = quantity(
+        "charges for power by name that the customer may choose instead; those on the basis in use give way to it",
+        default_factory=dict,
+    )
     tiers: list[Tier] = quantity("adders that rise with the import of a month", default_factory=list)
     fixed_per_month: dict[str, float] = quantity(
         "charges by name that depend on nothing", unit="currency/month", default_factory=dict
@@ -307,6 +418,45 @@ class Tariff(StrictModel):
         if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
             raise ValueError(f"valid_to: {self.valid_to} lies before valid_from {self.valid_from}")
         return self
+
+    @model_validator(mode="after")
+    def _transmission_is_part_of_the_price(self) -> Self:
+        adders = sum(self.energy.adders_per_kwh.values())
+        for place, rule in (
+            ("demand", self.demand),
+            *((f"demand_options.{n}", r) for n, r in self.demand_options.items()),
+        ):
+            price = rule.transmission_price_per_kwh if isinstance(rule, NearbyConsumption) else 0.0
+            if adders > 0 and price > adders + 1e-12:
+                raise ValueError(
+                    f"{place}: transmission_price_per_kwh {price:g} is more than all adders of the energy price "
+                    f"together ({adders:g}), of which it is a part"
+                )
+        return self
+
+    @property
+    def exempt_per_kwh(self) -> float:
+        """What the basis of the demand charge takes off every imported kWh [currency/kWh]."""
+        return self.demand.transmission_price_per_kwh if isinstance(self.demand, NearbyConsumption) else 0.0
+
+    def offered(self) -> dict[str, AnyDemand]:
+        """Every charge for power there is to choose from by name, the one in use first."""
+        chosen = (self.demand.basis, basic_rule(self.demand).basis)
+        others = {
+            name: rule for name, rule in self.demand_options.items() if (rule.basis, basic_rule(rule).basis) != chosen
+        }
+        name = next((n for n, rule in self.demand_options.items() if n not in others), self.demand.basis)
+        return {name: self.demand, **others}
+
+    def with_demand(self, rule: AnyDemand) -> Tariff:
+        """The same prices with another charge for power."""
+        return self.model_copy(update={"demand": rule})
+
+    def at_site(self, transformer_kva: float | None = None, contracted_kw: float | None = None) -> Tariff:
+        """The tariff whose charges for power have the numbers of a site in place of their own, where given."""
+        options = {name: rule.at_site(transformer_kva, contracted_kw) for name, rule in self.demand_options.items()}
+        demand = self.demand.at_site(transformer_kva, contracted_kw)
+        return self.model_copy(update={"demand": demand, "demand_options": options})
 
     @property
     def import_series(self) -> SeriesReference | None:

@@ -15,7 +15,8 @@ IntArray = NDArray[np.int64]
 def import_price_per_kwh(tariff: Tariff, grid: TimeGrid, series: FloatArray | None = None) -> FloatArray:
     """Price of an imported kWh, without demand charge and tiers, (num_steps,) [currency/kWh].
 
-    A step that crosses a period's boundary has the mean price of its minutes. `series` is the purchase price per step
+    A demand basis that takes transmission off the energy price (`nearby_consumption`) has done so here. A step that
+    crosses a period's boundary has the mean price of its minutes. `series` is the purchase price per step
     where the tariff refers to a file (`tariff.import_series`).
 
     Raises:
@@ -31,7 +32,7 @@ def import_price_per_kwh(tariff: Tariff, grid: TimeGrid, series: FloatArray | No
         ]
     )
     period = _period_of_slot(tariff, grid)
-    adders = float(sum(tariff.energy.adders_per_kwh.values()))
+    adders = float(sum(tariff.energy.adders_per_kwh.values())) - tariff.exempt_per_kwh
     return np.asarray(_mean(fixed, period) + _mean(ratio, period) * purchase + adders, dtype=np.float64)
 
 

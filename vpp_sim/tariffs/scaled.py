@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vpp_sim.tariffs.model import ContractedDemand, MaxDemand, SeriesReference, Tariff, TransformerCapacity
+from vpp_sim.tariffs.model import (
+    AnyDemand,
+    NearbyConsumption,
+    NoDemandCharge,
+    SeriesReference,
+    Tariff,
+    TransformerCapacity,
+)
 
 
 def scaled_tariff(tariff: Tariff, factors: Mapping[str, float]) -> tuple[Tariff, dict[str, float]]:
@@ -14,12 +21,7 @@ def scaled_tariff(tariff: Tariff, factors: Mapping[str, float]) -> tuple[Tariff,
     An export price from a file is left as it is: its factor comes back as 1.
     """
     demand, fixed, export = (factors.get(kind, 1.0) for kind in ("demand", "fixed", "export"))
-    rule = tariff.demand
-    changes: dict[str, Any] = {}
-    if isinstance(rule, MaxDemand | ContractedDemand):
-        changes["demand"] = rule.model_copy(update={"price_per_kw_month": rule.price_per_kw_month * demand})
-    elif isinstance(rule, TransformerCapacity):
-        changes["demand"] = rule.model_copy(update={"price_per_kva_month": rule.price_per_kva_month * demand})
+    changes: dict[str, Any] = {"demand": _scaled_demand(tariff.demand, demand)}
     changes["fixed_per_month"] = {name: amount * fixed for name, amount in tariff.fixed_per_month.items()}
     price = tariff.export.price_per_kwh
     if isinstance(price, SeriesReference):
@@ -34,3 +36,15 @@ def scaled_tariff(tariff: Tariff, factors: Mapping[str, float]) -> tuple[Tariff,
         ]
         changes["energy"] = tariff.energy.model_copy(update={"periods": periods})
     return tariff.model_copy(update=changes), {"demand": demand, "fixed": fixed, "export": export}
+
+
+def _scaled_demand(rule: AnyDemand, factor: float) -> AnyDemand:
+    if isinstance(rule, NoDemandCharge):
+        return rule
+    if isinstance(rule, NearbyConsumption):
+        # the fee is in proportion to the load factor; what it takes off the price of energy must stay
+        load_factor = rule.average_load_factor * factor
+        return rule.model_copy(update={"basic": _scaled_demand(rule.basic, factor), "average_load_factor": load_factor})
+    if isinstance(rule, TransformerCapacity):
+        return rule.model_copy(update={"price_per_kva_month": rule.price_per_kva_month * factor})
+    return rule.model_copy(update={"price_per_kw_month": rule.price_per_kw_month * factor})
