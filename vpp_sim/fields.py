@@ -47,6 +47,12 @@ def _types_in(annotation: Any) -> Iterator[Any]:
         yield from _types_in(inner)
 
 
+def unit_of(model: type[BaseModel], name: str) -> str:
+    """The unit of a field that was made with `quantity`; `-` for none."""
+    extra = model.model_fields[name].json_schema_extra
+    return str(extra.get("unit", "-")) if isinstance(extra, dict) else "-"
+
+
 def quantity(
     doc: str,
     *,

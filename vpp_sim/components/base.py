@@ -18,14 +18,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.asset_cost import AssetCost, Condition, Investment
-from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.fields import StrictModel, quantity, unit_of
 from vpp_sim.lp.builder import GlobalVariable, ProgramBuilder, StepVariable, Term
 from vpp_sim.time_grid import TimeGrid
 
@@ -448,6 +449,21 @@ class Component(StrictModel, ABC):
         """The capacities that the optimiser chooses, by field name."""
         pairs = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: value for name, value in pairs if isinstance(value, FreeSize)}
+
+    def adjustable(self) -> tuple[Adjustable, ...]:
+        """Numbers and choices of which one might make an infeasible site feasible: here every capacity, upwards."""
+        found = []
+        for name, declared in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value is None or FreeSize not in get_args(declared.annotation):
+                continue
+            unit = unit_of(type(self), name)
+            words = name.removesuffix(f"_{unit.lower()}").replace("_", " ")
+            if isinstance(value, FreeSize):
+                found.append(Adjustable(f"{name}.max", f"largest {words}", unit, value.max, np.inf))
+            else:
+                found.append(Adjustable(name, words, unit, float(value), np.inf))
+        return tuple(found)
 
     def settle(self, values: Values, *, final: bool) -> Settlement:
         """Hand the plan back to what it stands for; when `final`, it may not ask more of the bus than planned."""

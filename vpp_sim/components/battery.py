@@ -17,12 +17,14 @@ efficiencies 0.933 each way give the 0.87 AC round trip of 2025 tenders (assumpt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import model_validator
 
+from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.asset_cost import Condition
 from vpp_sim.components.base import (
     Block,
@@ -188,6 +190,40 @@ class Battery(Component):
         return self.model_copy(
             update={"power_kw": 0.0, "energy_kwh": 0.0, "closure": "cyclic", "max_c_rate": None, "duration_hours": None}
         )
+
+    def adjustable(self) -> tuple[Adjustable, ...]:
+        """Sizes either way as far as they go together, the state's limits and ends, and what may be charged from."""
+        found = [self._sized(each) for each in super().adjustable()]
+        if not isinstance(self.energy_kwh, FreeSize):
+            least = 0.0
+            if self.max_c_rate is not None and not isinstance(self.power_kw, FreeSize):
+                least = self.power_kw / self.max_c_rate
+            found.append(self._sized(Adjustable("energy_kwh", "energy", "kWh", float(self.energy_kwh), least)))
+        found.append(Adjustable("soc_min", "lowest state of charge", "-", self.soc_min, 0.0))
+        found.append(Adjustable("soc_max", "highest state of charge", "-", self.soc_max, 1.0))
+        if self.closure == "fixed":
+            for name, words in (("soc_start", "state of charge at the start"), ("soc_end", "state of charge at the end")):
+                for limit in (self.soc_min, self.soc_max):
+                    found.append(Adjustable(name, words, "-", getattr(self, name), limit))
+            found.append(Adjustable("closure", "closure", "-", "fixed", "cyclic"))
+        if self.charge_from == "onsite":
+            found.append(Adjustable("charge_from", "charging", "-", "onsite", "any"))
+        if self.export == "forbidden":
+            found.append(Adjustable("export", "export of stored energy", "-", "forbidden", "allowed"))
+        return tuple(found)
+
+    def _sized(self, adjustable: Adjustable) -> Adjustable:
+        """A size within what `max_c_rate` allows, and with the other size where `duration_hours` ties both."""
+        power, energy, hours = self.power_kw, self.energy_kwh, self.duration_hours
+        if isinstance(power, FreeSize) or isinstance(energy, FreeSize):
+            return adjustable
+        if hours is not None and adjustable.field == "energy_kwh":
+            return replace(adjustable, with_it=lambda kwh: {"power_kw": kwh / hours})
+        if hours is not None and adjustable.field == "power_kw":
+            return replace(adjustable, with_it=lambda kw: {"energy_kwh": kw * hours})
+        if self.max_c_rate is not None and adjustable.field == "power_kw":
+            return replace(adjustable, limit=self.max_c_rate * energy)
+        return adjustable
 
     def _initial_kwh(self, values: Values) -> float:
         if "initial_energy_kwh" in values.globals_:

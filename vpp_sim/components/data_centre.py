@@ -42,6 +42,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Discriminator, Tag, model_validator
 
+from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
     EARLIEST_SERVICE_PRICE,
     Block,
@@ -303,6 +304,15 @@ class DataCentre(Component):
             service = Service(work.served / dt, work.missed / dt, work.backlog)
             spare = np.maximum(spare - service.served, 0.0)
             yield job, service
+
+    def adjustable(self) -> tuple[Adjustable, ...]:
+        """Fewer racks, which draw less, and work that may be moved."""
+        found = []
+        if not isinstance(self.racks, FreeSize):
+            found.append(Adjustable("racks", "racks", "racks", float(self.racks), 0.0))
+        if not self.managed:
+            found.append(Adjustable("managed", "managed", "-", False, True))
+        return tuple(found)
 
     def uncontrolled(self) -> Self:
         """The same racks and work, run as soon as it can."""

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
     EARLIEST_SERVICE_PRICE,
     Block,
@@ -262,9 +263,23 @@ class EvStation(Component):
         )
         for number, power in enumerate(into_vehicles / self.charge_efficiency):
             if power.any():
-                charge = block.variables(f"class{number}_charge_kw", lower=power, upper=power)
-                block.inject(charge, -1)
+                self._add_charge(block, block.variables(f"class{number}_charge_kw", lower=power, upper=power))
         block.add_cost(_missing_kwh(sessions["need_kwh"], served) * self.value_of_unserved_per_kwh)
+
+    def _add_charge(self, block: Block, charge: StepVariable) -> None:
+        """Charging as a use, and how much of it lies in the tariff's valley."""
+        block.inject(charge, -1)
+        valley = block.inputs.series.get("valley_share")
+        if valley is not None:
+            block.declare("ev_charge", charge)
+            block.declare("ev_valley_charge", charge, valley)
+
+    def adjustable(self) -> tuple[Adjustable, ...]:
+        """What draws on the bus at any cost is charging on arrival: less power, or managed. All else may go unserved."""
+        if self.mode != "uncontrolled" or isinstance(self.power_kw, FreeSize):
+            return super().adjustable()
+        power = Adjustable("power_kw", "power", "kW", float(self.power_kw), 0.0)
+        return (power, Adjustable("mode", "mode", "-", "uncontrolled", "managed"))
 
     def uncontrolled(self) -> Self:
         """Every session charges on arrival at full power."""

@@ -36,6 +36,7 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
+from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
     Block,
     Capacity,
@@ -259,6 +260,11 @@ class Grid(Component):
         else:
             block.constrain("import_kw_limit", [(bought, 1.0), (overload, -1.0)], upper=limit * available)
         return bought
+
+    def adjustable(self) -> tuple[Adjustable, ...]:
+        """Limits upwards, both ways."""
+        export = Adjustable("export_limit_kw", "export limit", "kW", self.export_limit_kw, np.inf)
+        return (*super().adjustable(), export)
 
     def uncontrolled(self) -> Self:
         """The same connection, which gives what is asked of it: a site without control does not mind its limit."""

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
+from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
     Block,
     Check,
@@ -28,6 +29,9 @@ from vpp_sim.components.base import (
 from vpp_sim.errors import Fault, InputError
 from vpp_sim.fields import quantity
 from vpp_sim.profiles import Profile, profile_files, profile_series
+
+#: Price of a kWh that is shed, proposed where a scenario names none [currency/kWh]: above any tariff's.
+SUGGESTED_VALUE_OF_LOST_LOAD = 100.0
 
 
 class Load(Component):
@@ -81,6 +85,14 @@ class Load(Component):
     def uncontrolled(self) -> Self:
         """The same: shedding is for want, not for control."""
         return self
+
+    def adjustable(self) -> tuple[Adjustable, ...]:
+        """More shedding, which needs a price, and a lower peak where it was given."""
+        priced = self.value_of_lost_load_per_kwh is not None
+        price = {} if priced else {"value_of_lost_load_per_kwh": SUGGESTED_VALUE_OF_LOST_LOAD}
+        share = Adjustable("sheddable_share", "sheddable share", "-", self.sheddable_share, 1.0, lambda _: price)
+        peak = () if self.peak_kw is None else (Adjustable("peak_kw", "peak", "kW", self.peak_kw, 0.0),)
+        return (share, *peak)
 
     def _unserved(self, values: Values) -> FloatArray:
         return values.series.get("unserved_kw", np.zeros(values.grid.num_steps))
