@@ -12,6 +12,8 @@ KWH_PER_MWH: Final = 1000.0
 KG_PER_TONNE: Final = 1000.0
 KELVIN_OFFSET: Final = 273.15
 PA_PER_KPA: Final = 1000.0
+#: Coal equivalent of electricity by its calorific value, kgce/kWh (发改环资〔2025〕910号 uses it; certainty M).
+KGCE_PER_KWH: Final = 0.1229
 
 #: How many of the inside unit one declared unit is, by quantity. The inside unit has the factor 1.
 FACTORS: Final[dict[str, dict[str, float]]] = {

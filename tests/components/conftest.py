@@ -13,6 +13,7 @@ import pytest
 
 from vpp_sim.components.base import Block, Bus, Check, Component, Context, FloatArray, Flows, Inputs, Values, as_arrays
 from vpp_sim.lp import LinearProgram, ProgramBuilder, solve
+from vpp_sim.tariffs import load_tariff
 from vpp_sim.time_grid import TimeGrid
 
 
@@ -87,7 +88,11 @@ SolveSite = Callable[..., SolvedSite]
 def small_context(steps: int, step_minutes: int = 60, weather: Any = None) -> Context:
     grid = TimeGrid(dt.datetime(2025, 1, 1), step_minutes=step_minutes, num_steps=steps, timezone="Asia/Shanghai")
     return Context(
-        grid=grid, site=cast(Any, None), tariff=cast(Any, None), base_dir=Path(), read_weather=lambda: weather
+        grid=grid,
+        site=cast(Any, None),
+        tariff=load_tariff("flat"),
+        base_dir=Path(),
+        read_weather=lambda: weather,
     )
 
 

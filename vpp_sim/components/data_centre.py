@@ -258,16 +258,20 @@ class DataCentre(Component):
                 running.append((missed, -1))
         for variable, sign in running:
             block.inject(variable, -sign, factor=pue)
+            block.declare("it", variable, sign)
+            block.declare("facility", variable, sign * pue)
         terms: list[Term] = [(variable, float(sign)) for variable, sign in running]
         if isinstance(racks, GlobalVariable):
             full = self.it_kw(1.0)
-            block.use(pue * certain)
+            _add_certain(block, certain)
             block.inject(racks, -1, factor=pue * (self.idle_share * full))
+            block.declare("it", racks, self.idle_share * full)
+            block.declare("facility", racks, pue * (self.idle_share * full))
             if running:
                 shared: list[Term] = [*terms, (racks, -(1 - self.idle_share) * full)]
                 block.constrain("shared_racks_kw", shared, upper=-certain)
         else:
-            block.use(pue * (certain + self.idle_share * self.it_kw(racks)))
+            _add_certain(block, certain + self.idle_share * self.it_kw(racks))
             if len(running) > 1:  # a single class has the racks as its bound
                 block.constrain("shared_racks_kw", terms, upper=largest - certain)
 
@@ -290,7 +294,7 @@ class DataCentre(Component):
                     upper=service.backlog,
                     cost_per_kwh=EARLIEST_SERVICE_PRICE,
                 )
-        block.use(block.inputs.series["pue"] * (self.idle_share * self.it_kw(racks) + total))
+        _add_certain(block, self.idle_share * self.it_kw(racks) + total)
 
     def _at_once(self, series: Any, grid: TimeGrid, racks: float) -> Iterator[tuple[WorkClass, Service]]:
         """Each class, tightest delay first, served as soon as the racks allow: kW, kW and kWh."""
@@ -355,7 +359,8 @@ class DataCentre(Component):
 
     def flows(self, values: Values) -> Flows:
         """A use."""
-        return Flows(use_kw=values["pue"] * self._it_kw(values))
+        it = self._it_kw(values)
+        return Flows(use_kw=values["pue"] * it, measured_kw={"it": it, "facility": values["pue"] * it})
 
     def shifted(self, values: Values) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Facility power if all work ran when handed in, and as it was; the same of each class that may wait."""
@@ -453,6 +458,14 @@ class DataCentre(Component):
 def _entering_kw(job: WorkClass, arrivals_kw: FloatArray, grid: TimeGrid, managed: bool) -> FloatArray:
     """Work as it comes to the queue: as handed in, or, unmanaged and not interruptible, as the power of its jobs."""
     return arrivals_kw if managed or job.interruptible else running_power(arrivals_kw, job.keep(grid))
+
+
+def _add_certain(block: Block, it_kw: FloatArray) -> None:
+    """IT power that no decision changes, with its cooling."""
+    facility = block.inputs.series["pue"] * it_kw
+    block.use(facility)
+    block.declare_fixed("it", it_kw)
+    block.declare_fixed("facility", facility)
 
 
 def _add_waiting(block: Block, job: WorkClass, largest_kw: float) -> StepVariable:

@@ -53,8 +53,9 @@ from vpp_sim.components.base import (
 from vpp_sim.components.ev_hand_back import hand_back
 from vpp_sim.errors import Fault, InputError
 from vpp_sim.fields import StrictModel, quantity
-from vpp_sim.lp.builder import GlobalVariable, Term
+from vpp_sim.lp.builder import GlobalVariable, StepVariable, Term
 from vpp_sim.profiles.sessions import Fleet, SessionFile, drawn_sessions, read_sessions
+from vpp_sim.tariffs.valley import valley_share
 from vpp_sim.time_grid import TimeGrid
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ class EvStation(Component):
             notes = (*notes, "no session arrives on the horizon")
         sessions, more_notes = self._prepared(sessions, grid)
         series = {"on_arrival_kw": self._on_arrival_kw(sessions, grid)}
+        if (valley := valley_share(context.tariff, grid)) is not None:
+            series["valley_share"] = valley
         return Inputs(series=series, tables={"sessions": sessions}, notes=(*notes, *more_notes))
 
     def _prepared(self, sessions: pd.DataFrame, grid: TimeGrid) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -231,7 +234,7 @@ class EvStation(Component):
             charge = block.variables(f"{name}_charge_kw", upper=connected)
             backlog = block.variables(f"{name}_backlog_kwh", upper=room, cost_per_kwh=EARLIEST_SERVICE_PRICE)
             charging.append((charge, 1.0))
-            block.inject(charge, -1)
+            self._add_charge(block, charge)
             row: list[Term] = [(backlog, 1.0), (backlog.previous, -1.0), (charge, dt * self.charge_efficiency)]
             if self.mode == "v2g" and self.v2g is not None:
                 wear = self.v2g.wear_cost_per_kwh
@@ -372,15 +375,18 @@ class EvStation(Component):
         charge, discharge = self._total(values, "charge_kw"), self._total(values, "discharge_kw")
         returned = float(discharge.sum()) / self._discharge_efficiency
         charged = float(charge.sum()) * self.charge_efficiency
+        measured = {}
+        if "valley_share" in values.series:
+            measured = {"ev_charge": charge, "ev_valley_charge": charge * values["valley_share"]}
         if returned <= 0.0 or charged <= 0.0:
-            return Flows(use_kw=charge)
+            return Flows(use_kw=charge, measured_kw=measured)
         share = min(returned / charged, 1.0)
         dt = values.grid.step_hours
         inflow = share * charge * self.charge_efficiency * dt
         level = np.cumsum(inflow - discharge / self._discharge_efficiency * dt)
         lowest = min(0.0, float(level.min()))
         store = Store(share * charge, discharge, inflow, level - lowest, -lowest)
-        return Flows(use_kw=(1.0 - share) * charge, store=store)
+        return Flows(use_kw=(1.0 - share) * charge, store=store, measured_kw=measured)
 
     def shifted(self, values: Values) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Charging if all began on arrival, and net charging as it was."""
@@ -409,7 +415,12 @@ class EvStation(Component):
         missing = np.where(missing > 1e-6, missing, 0.0)  # less is the solver's tolerance
         charged = float(self._total(values, "charge_kw").sum()) * dt
         discharged = float(self._total(values, "discharge_kw").sum()) * dt
-        return {
+        valley = {}
+        if "valley_share" in values.series:
+            in_valley = float((self._total(values, "charge_kw") * values["valley_share"]).sum()) * dt
+            words = "energy taken for charging in hours of the tariff whose period is called valley / all of it"
+            valley = {"ev_valley_share": Kpi.ratio(in_valley, charged, "-", words)}
+        return valley | {
             "ev_energy_kwh": Kpi(charged - discharged, "kWh", "EV charging less V2G discharge, at the bus"),
             "ev_unserved_kwh": Kpi(
                 float(missing.sum()), "kWh", "energy that sessions wanted and did not get by departure"

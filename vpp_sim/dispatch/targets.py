@@ -9,11 +9,14 @@ L the load (what is used; of charging with V2G the part that does not come back)
     export_of_available      sum(x)          <= bound * sum(a)
     hourly_matching          sum(L) - sum over hours of u   >= bound * sum(L),   u >= i - x of the hour,  u >= 0
     emissions_*              sum(i * factor) <= bound
+    park_intensity           sum(i * factor) <= bound * sum(L) * 0.1229 kgce/kWh
+    pue                      sum(energy of the data centre) <= bound * sum(energy of its IT)
+    ev_valley_share          sum(charging in valley hours) >= bound * sum(charging)
     import                   sum(i)          <= bound
     peak_import              i[t]            <= bound   in every step
 
-The last three are exactly the KPIs of the same name. The ledger's shares follow the origin of stored energy, which is
-not linear; the first five rows take all stored energy as renewable, but charge the site for every imported kWh when it
+From `emissions_*` on, the rows are exactly the KPIs of the same name. The ledger's shares follow the origin of stored
+energy, which is not linear; the first five rows take all stored energy as renewable, but charge the site for every imported kWh when it
 is imported, and take all export as renewable. So they are **exact where storage holds renewable energy alone, and
 otherwise on the safe side**: where stored energy ends as it began, the ledger's share is never worse than the row's
 (the ledger spares the site the losses of grid energy in storage). Hourly matching on steps shorter than an hour nets
@@ -30,14 +33,24 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from vpp_sim.components.base import Bus, FloatArray
+from vpp_sim.errors import Fault, InputError
 from vpp_sim.lp import GlobalVariable, LinearProgram, Solution
 from vpp_sim.lp.builder import Term
-from vpp_sim.scenario.targets import Target
-from vpp_sim.units import MINUTES_PER_HOUR
+from vpp_sim.scenario.targets import Measure, Target
+from vpp_sim.units import KGCE_PER_KWH, MINUTES_PER_HOUR
 
 LOAD = {"use": 1.0}
 LOAD_AND_LOSSES = {"renewable": 1.0, "other_supply": 1.0, "import": 1.0, "export": -1.0}
 OWN_USE = {"renewable": 1.0, "export": -1.0}
+
+#: Measures whose row keeps to the safe side of the KPI wherever storage holds energy from the grid.
+SAFE_SIDE: tuple[Measure, ...] = (
+    "onsite_renewable_share",
+    "own_use_of_available",
+    "own_use_of_load",
+    "export_of_available",
+    "hourly_matching",
+)
 
 
 def add_targets(bus: Bus, targets: Mapping[str, Target], *, all_at_price: float | None = None) -> None:
@@ -79,7 +92,7 @@ def _add_target(bus: Bus, row: str, target: Target, shortfall: GlobalVariable | 
 def _margin(bus: Bus, row: str, target: Target) -> tuple[list[Term], float]:
     """By how much the horizon is on the right side of a target, as terms and a fixed part [kWh or kg]."""
     bound = target.bound
-    match target.measure:
+    match target.limited:
         case "onsite_renewable_share":
             return _weighted(bus, (LOAD, 1.0 - bound), ({"import": 1.0}, -1.0))
         case "own_use_of_available":
@@ -91,9 +104,24 @@ def _margin(bus: Bus, row: str, target: Target) -> tuple[list[Term], float]:
         case "hourly_matching":
             load, fixed = _weighted(bus, (LOAD, 1.0 - bound))
             return [*load, _unmatched(bus, row)], fixed
+        case "park_intensity":
+            return _weighted(bus, (LOAD, bound * KGCE_PER_KWH), ({"emissions_park": 1.0}, -1.0))
+        case "pue":
+            _needs(bus, row, "it", "the site has no data centre")
+            return _weighted(bus, ({"it": 1.0}, bound), ({"facility": 1.0}, -1.0))
+        case "ev_valley_share":
+            _needs(bus, row, "ev_charge", "no vehicles are charged, or the tariff has no period called valley")
+            return _weighted(bus, ({"ev_valley_charge": 1.0}, 1.0), ({"ev_charge": 1.0}, -bound))
         case measure:
             terms, fixed = _weighted(bus, ({measure: 1.0}, -1.0))
             return terms, fixed + bound
+
+
+def _needs(bus: Bus, row: str, role: str, otherwise: str) -> None:
+    """A target on what the site does not have is refused; it would be met by nothing."""
+    terms, fixed = bus.total(role)
+    if not terms and fixed == 0.0:
+        raise InputError(Fault(f"cannot be held: {otherwise}; take the target out", path=row))
 
 
 def _weighted(bus: Bus, *sums: tuple[Mapping[str, float], float]) -> tuple[list[Term], float]:

@@ -8,10 +8,7 @@ import numpy as np
 
 from vpp_sim.components.base import Kpi
 from vpp_sim.kpi.ledger import Ledger
-from vpp_sim.units import KG_PER_TONNE
-
-#: Coal equivalent of electricity by the equivalent value, kgce/kWh (发改环资〔2025〕910号 uses it; certainty M).
-KGCE_PER_KWH = 0.1229
+from vpp_sim.units import KG_PER_TONNE, KGCE_PER_KWH
 
 FACTOR_WORDS = {
     "location": "location-based factor (the province's mix)",

@@ -20,7 +20,7 @@ course); where nothing flows through, it counts as not renewable.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import solve_banded
@@ -92,6 +92,11 @@ class Ledger:
     export_kw: FloatArray
     storage_losses_kwh: float
     import_factors: dict[str, FloatArray]
+    measured: dict[str, FloatArray] = field(default_factory=dict)
+
+    def measured_kw(self, role: str) -> FloatArray:
+        """A power that targets refer to, by its role, (num_steps,); 0 where no component has it."""
+        return self.measured.get(role, np.zeros(self.grid.num_steps))
 
     def kwh(self, power_kw: FloatArray) -> float:
         """Energy of a power series over the horizon."""
@@ -147,6 +152,10 @@ def ledger_of_flows(flows: Iterable[Flows], grid: TimeGrid) -> Ledger:
     pool = StoragePool(stored, initial, inflow, charge, flow_kw["storage", "storage"])
     losses = float((charge - discharge).sum()) * grid.step_hours - (float(stored[-1]) - initial if stores else 0.0)
     factors = next((dict(flow.import_factors) for flow in flows if flow.import_factors), {})
+    measured: dict[str, FloatArray] = {}
+    for flow in flows:
+        for role, power in flow.measured_kw.items():
+            measured[role] = measured.get(role, 0.0) + power
     return Ledger(
         grid=grid,
         flow_kw=flow_kw,
@@ -161,6 +170,7 @@ def ledger_of_flows(flows: Iterable[Flows], grid: TimeGrid) -> Ledger:
         export_kw=use[2],
         storage_losses_kwh=losses,
         import_factors=factors,
+        measured=measured,
     )
 
 

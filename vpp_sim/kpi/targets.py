@@ -15,6 +15,7 @@ from vpp_sim.dispatch import Dispatch
 from vpp_sim.kpi.ledger import Ledger
 from vpp_sim.kpi.shares import periods
 from vpp_sim.scenario.targets import Target
+from vpp_sim.units import KGCE_PER_KWH
 
 #: Relative to the amount that a share refers to, or to the bound: a shortfall below this is a solver's tolerance.
 TARGET_TOLERANCE = 1e-6
@@ -29,7 +30,8 @@ class TargetOutcome:
 
     `achieved` is the measure as its row sees it, `by_ledger` the KPI of that name, which follows the origin of stored
     energy. `shortfall` is in the target's unit (kWh, kg, kW), `penalty` what it cost. `shadow_price` is what a bound
-    tighter by one unit (kg, kWh, kW, a percentage `point`) would cost over the horizon; NaN where no solver told.
+    tighter by one unit (kg, kWh, kW, a percentage `point`, a hundredth of another ratio) would cost over the horizon;
+    NaN where no solver told.
     """
 
     target: Target
@@ -49,7 +51,10 @@ class TargetOutcome:
     @property
     def shadow_unit(self) -> str:
         """What the shadow price is per."""
-        return "point" if self.target.meaning.unit == "-" else self.target.meaning.unit
+        meaning = self.target.meaning
+        if meaning.is_share:
+            return "point"
+        return f"hundredth {meaning.unit}" if meaning.is_ratio else meaning.unit
 
 
 def target_outcomes(result: Dispatch, ledger: Ledger, kpis: Mapping[str, Kpi]) -> dict[str, TargetOutcome]:
@@ -57,20 +62,20 @@ def target_outcomes(result: Dispatch, ledger: Ledger, kpis: Mapping[str, Kpi]) -
     found = {}
     for name, target in result.scenario.targets.items():
         value, reference = measured(target, ledger)
-        is_share = target.meaning.unit == "-"
+        is_ratio = target.meaning.is_ratio
         over = target.bound - value if target.meaning.bound == "at_least" else value - target.bound
         missing = max(over * reference, 0.0)
-        scale = reference if is_share else max(target.bound, 1.0)
+        scale = reference if is_ratio else max(target.bound, 1.0)
         missing = missing if missing > TARGET_TOLERANCE * 1e-3 * scale else 0.0
         dual = result.target_duals.get(name, np.nan)
         found[name] = TargetOutcome(
             target=target,
             achieved=value,
-            by_ledger=kpis[target.meaning.kpi].value,
+            by_ledger=kpis[target.meaning.kpi].value if target.meaning.kpi in kpis else np.nan,
             shortfall=missing,
             scale=scale,
             penalty=missing * (target.price or 0.0),
-            shadow_price=dual * reference * PERCENT if is_share else dual,
+            shadow_price=dual * reference * PERCENT if is_ratio else dual,
             times=_times(target, ledger) if missing > TARGET_TOLERANCE * scale else (),
         )
     return found
@@ -90,7 +95,7 @@ def measured(target: Target, ledger: Ledger) -> tuple[float, float]:
 def _series(target: Target, ledger: Ledger) -> tuple[FloatArray, FloatArray | None]:
     """Numerator and denominator of a measure per step, (num_steps,) in kW; no denominator where it is no share."""
     load, bought, sold = ledger.load_kw, ledger.import_kw, ledger.export_kw
-    match target.measure:
+    match target.limited:
         case "onsite_renewable_share":
             return load - bought, load
         case "own_use_of_available":
@@ -102,7 +107,13 @@ def _series(target: Target, ledger: Ledger) -> tuple[FloatArray, FloatArray | No
         case "hourly_matching":
             return load - _unmatched(ledger), load
         case "emissions_location" | "emissions_market" | "emissions_park":
-            return bought * ledger.import_factors[target.measure.removeprefix("emissions_")], None
+            return bought * ledger.import_factors[target.limited.removeprefix("emissions_")], None
+        case "park_intensity":
+            return bought * ledger.import_factors["park"], load * KGCE_PER_KWH
+        case "pue":
+            return ledger.measured_kw("facility"), ledger.measured_kw("it")
+        case "ev_valley_share":
+            return ledger.measured_kw("ev_valley_charge"), ledger.measured_kw("ev_charge")
         case "import" | "peak_import":
             return bought, None
 

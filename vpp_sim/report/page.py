@@ -171,7 +171,7 @@ def _targets(summary: Summary, currency: str) -> list[dict[str, str]]:
         rows.append(
             {
                 "name": name,
-                "measure": outcome.target.measure,
+                "measure": outcome.target.limited,
                 "wanted": f"{meaning.bound.replace('_', ' ')} {text(outcome.target.bound)}",
                 "achieved": text(outcome.achieved),
                 "verdict": "met" if outcome.is_met else missed,

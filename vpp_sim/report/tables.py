@@ -60,7 +60,7 @@ def target_table(outcomes: Mapping[str, TargetOutcome], currency: str) -> Table:
         missing = "" if outcome.is_met else amount(outcome.shortfall, target.meaning.shortfall_unit)
         table.add_row(
             name,
-            target.measure,
+            target.limited,
             f"{sign} {told(target.bound)}",
             told(outcome.achieved),
             missing,

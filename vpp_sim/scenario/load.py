@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from vpp_sim.components import REGISTRY
 from vpp_sim.components.base import Component
 from vpp_sim.errors import Fault, InputError, nearest
+from vpp_sim.policies import PolicyDocument
 from vpp_sim.scenario.layers import (
     Layer,
     Place,
@@ -29,7 +30,9 @@ from vpp_sim.scenario.layers import (
     with_references,
 )
 from vpp_sim.scenario.model import Frame, Scenario
+from vpp_sim.scenario.policy import with_rules
 from vpp_sim.scenario.settings import TOP_KEYS, override_faults, with_overrides, with_settings
+from vpp_sim.scenario.targets import Target
 from vpp_sim.tariffs import Tariff, load_tariff
 from vpp_sim.yaml_lines import Path_, faults_from_validation, read_yaml
 
@@ -223,6 +226,9 @@ class _Loading:
             )
         if frame is None or tariff is None or len(self.faults) > before:
             return None
+        documents, targets = self._rules(frame)
+        if len(self.faults) > before:
+            return None
         return Scenario(
             name=frame.name,
             description=frame.description,
@@ -236,9 +242,25 @@ class _Loading:
             economics=frame.economics,
             base_dir=self.base_dir,
             source=self.source,
-            targets=frame.targets,
+            targets=targets,
+            policy=frame.policy,
+            documents=documents,
             layer=self.layer,
         )
+
+    def _rules(self, frame: Frame) -> tuple[tuple[PolicyDocument, ...], dict[str, Target]]:
+        """The policy documents of the scenario, and its targets with those that are rules filled in."""
+        try:
+            documents = frame.policy.read_documents(frame.horizon.timezone, self.base_dir)
+        except InputError as error:
+            for fault in error.faults:
+                path = parsed_path(fault.path)
+                self.faults.append(fault if fault.file else self.layer.fault(path, fault.message))
+            return (), {}
+        targets, wrong = with_rules(frame.targets, documents, frame.policy, frame.horizon.start.year)
+        for fault in wrong:
+            self._fault(parsed_path(fault.path), fault.message)
+        return documents, targets
 
     def _fault(self, path: Path_, message: str) -> None:
         self.faults.append(self.layer.fault(path, message))
@@ -323,7 +345,9 @@ class _Loading:
     def _check_references(self) -> None:
         """Every reference to a file must be a file, named in a way that works on other machines too."""
         named = {
-            key: self.layer.content[key] for key in ("weather", "tariff", "components") if key in self.layer.content
+            key: self.layer.content[key]
+            for key in ("weather", "tariff", "components", "policy")
+            if key in self.layer.content
         }
         for path, reference in file_references(named):
             if (problem := reference_fault(reference, self.base_dir)) is not None:

@@ -19,14 +19,17 @@ from vpp_sim.components.base import Component, Context, Inputs
 from vpp_sim.errors import Fault, InputError, nearest
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.lp.solvers import solver_by_name
+from vpp_sim.policies import shipped_documents
 from vpp_sim.scenario.economics import Economics
 from vpp_sim.scenario.layers import Layer, parsed_path, with_references
+from vpp_sim.scenario.policy import Policy
 from vpp_sim.scenario.targets import Target
 from vpp_sim.time_grid import STEP_MINUTES, TimeGrid
 from vpp_sim.units import HOURS_PER_DAY, MINUTES_PER_HOUR
 from vpp_sim.weather import Site, Weather, WeatherSource, read_weather, source_files
 
 if TYPE_CHECKING:
+    from vpp_sim.policies import PolicyDocument
     from vpp_sim.tariffs import Tariff
 
 #: Above this difference between a zone's clock and the sun a remark is due; Kashgar on Beijing time is 3 h.
@@ -122,6 +125,7 @@ class Frame(StrictModel):
     targets: dict[str, Target] = quantity("what the site is to reach over the horizon, by name", default_factory=dict)
     dispatch: DispatchOptions = quantity("how the best operation is found", default_factory=DispatchOptions)
     economics: Economics = quantity("money over years", default_factory=Economics)
+    policy: Policy = quantity("rules the site is held against, and green certificates", default_factory=Policy)
     extends: str | None = quantity("a scenario file that this one changes", default=None)
     overrides: dict[str, dict[str, Any]] = quantity(
         "named changes to this scenario, applied with --override NAME", default_factory=dict
@@ -172,6 +176,9 @@ class Scenario:
     base_dir: Path
     source: Path | None = None
     targets: dict[str, Target] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+    #: The policy documents that the site is held against.
+    documents: tuple[PolicyDocument, ...] = ()
     #: The text this was read from, for faults that show only when files are read.
     layer: Layer = field(default_factory=lambda: Layer({}), repr=False)
     _lazy: _Lazy = field(default_factory=_Lazy, repr=False)
@@ -267,10 +274,18 @@ class Scenario:
             "targets": self.targets,
             "dispatch": self.dispatch,
             "economics": self.economics,
+            "policy": self.policy.model_copy(update={"documents": self._documents_as_written()}),
         }
         plain = {key: _plain(value) for key, value in mapping.items()}
         absolute: dict[str, Any] = with_references(plain, lambda path: str((self.base_dir / path).resolve()))
         return absolute
+
+    def _documents_as_written(self) -> list[str | PolicyDocument] | None:
+        """Documents by name where they come with the package, else whole."""
+        if self.policy.documents is None:
+            return None
+        shipped = shipped_documents()
+        return [document.name if document.name in shipped else document for document in self.documents]
 
     def digest(self) -> str:
         """SHA-256 of `to_mapping`; the same for equal scenarios."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self, cast
 
 from pydantic import model_validator
 
@@ -17,6 +17,9 @@ Measure = Literal[
     "emissions_location",
     "emissions_market",
     "emissions_park",
+    "park_intensity",
+    "pue",
+    "ev_valley_share",
     "import",
     "peak_import",
 ]
@@ -30,6 +33,16 @@ class Meaning(NamedTuple):
     shortfall_unit: str
     kpi: str
 
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a part of a whole, told in percent."""
+        return self.unit == "-"
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is a ratio of two sums over the horizon."""
+        return self.is_share or "/" in self.unit
+
 
 MEASURES: Final[dict[Measure, Meaning]] = {
     "onsite_renewable_share": Meaning("at_least", "-", "kWh", "onsite_renewable_share"),
@@ -40,15 +53,21 @@ MEASURES: Final[dict[Measure, Meaning]] = {
     "emissions_location": Meaning("at_most", "kg", "kg", "emissions_location_kg"),
     "emissions_market": Meaning("at_most", "kg", "kg", "emissions_market_kg"),
     "emissions_park": Meaning("at_most", "kg", "kg", "emissions_park_kg"),
+    "park_intensity": Meaning("at_most", "t/t", "kg", "park_tco2_per_tce"),
+    "pue": Meaning("at_most", "kWh/kWh", "kWh", "pue"),
+    "ev_valley_share": Meaning("at_least", "-", "kWh", "ev_valley_share"),
     "import": Meaning("at_most", "kWh", "kWh", "import_kwh"),
     "peak_import": Meaning("at_most", "kW", "kW", "peak_import_kw"),
 }
 
 
 class Target(StrictModel):
-    """One target; its exact row stands in `dispatch/targets.py`. Hard without a price, soft with one."""
+    """One target; its exact row stands in `dispatch/targets.py`. Hard without a price, soft with one.
 
-    measure: Measure = quantity("what is limited")
+    Instead of measure and bound it may name a `rule`, from which both follow when the scenario is loaded.
+    """
+
+    measure: Measure | None = quantity("what is limited", default=None)
     at_least: float | None = quantity("smallest share wanted", default=None, ge=0, le=1)
     at_most: float | None = quantity("largest share, energy, power or mass wanted", default=None, ge=0)
     price: float | None = quantity(
@@ -57,16 +76,32 @@ class Target(StrictModel):
         default=None,
         gt=0,
     )
+    rule: str | None = quantity(
+        "rule of a policy document instead of measure and bound, e.g. ndrc_650_2025.own_use_of_load", default=None
+    )
+    year: int | None = quantity(
+        "year whose threshold of the rule holds; policy.year, or that of the horizon, if left out",
+        unit="a",
+        default=None,
+        ge=1990,
+        le=2200,
+    )
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
+        if self.rule is not None and (self.measure is None or not self.has_bound):
+            return self
+        if self.year is not None and self.rule is None:
+            raise ValueError("year: belongs to a rule; name it with rule: DOCUMENT.RULE, or take the year out")
+        if self.measure is None:
+            raise ValueError(f"measure: missing: one of {', '.join(MEASURES)}; or rule: DOCUMENT.RULE")
         wanted = MEASURES[self.measure].bound
         other = "at_most" if wanted == "at_least" else "at_least"
         if getattr(self, other) is not None:
             raise ValueError(f"{other}: {self.measure} is limited by {wanted}; write {wanted} in its place")
         if getattr(self, wanted) is None:
             raise ValueError(f"{wanted}: missing: {self.measure} needs {wanted} [{self.meaning.unit}]")
-        if self.meaning.unit == "-" and self.bound > 1:
+        if self.meaning.is_share and self.bound > 1:
             raise ValueError(f"{wanted}: must be a share of at most 1, got {self.bound:g}")
         return self
 
@@ -80,9 +115,19 @@ class Target(StrictModel):
         return cls.model_validate({"measure": measure, MEASURES[measure].bound: bound, "price": price})
 
     @property
+    def has_bound(self) -> bool:
+        """Whether a bound is given."""
+        return self.at_least is not None or self.at_most is not None
+
+    @property
+    def limited(self) -> Measure:
+        """The measure; of a rule, once the scenario is loaded."""
+        return cast(Measure, self.measure)
+
+    @property
     def meaning(self) -> Meaning:
         """What the measure means."""
-        return MEASURES[self.measure]
+        return MEASURES[self.limited]
 
     @property
     def bound(self) -> float:
