@@ -6,6 +6,7 @@ derivatives of. Studies of sizes and targets compare plans; the run they end in 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -82,10 +83,12 @@ def _is_certified(solution: Solution) -> bool:
 
 @dataclass(frozen=True)
 class Variant:
-    """A setting of the site: a scenario with the same inputs, and free sizes (`component.field`) held at numbers."""
+    """A setting of the site: a scenario, mostly with the same inputs, and free sizes (`component.field`) at numbers."""
 
     scenario: Scenario
     pinned: Mapping[str, float] = field(default_factory=dict)
+    #: Inputs of its own, where they are not those of the planner's scenario.
+    inputs: Mapping[str, Inputs] | None = None
 
 
 class Planner:
@@ -97,6 +100,7 @@ class Planner:
         self._programs: dict[str, LinearProgram] = {}
         self._last: dict[tuple[int, int], Solution] = {}
         self._declined: set[str] = set()
+        self._costs: dict[bytes, float] = {}
 
     def plan(self, scenario: Scenario, pinned: Mapping[str, float] | None = None) -> Plan:
         """The optimum of one variant.
@@ -125,8 +129,25 @@ class Planner:
                 continue
             if not _is_certified(solution):
                 raise SolverLimitError(f"{solution.solver}: {solution.status.value} ({solution.message})")
-            found.append(Plan(variant.scenario, self.inputs, program, solution))
+            found.append(Plan(variant.scenario, variant.inputs or self.inputs, program, solution))
         return found
+
+    def costs(self, variants: Sequence[Variant]) -> list[float]:
+        """The cost of each variant's optimum, NaN where nothing meets its limits; no program is kept.
+
+        Programs that differ by a cost that no decision changes, and by nothing else, are solved once.
+
+        Raises:
+            SolverLimitError: a solver stopped before an optimum was certified.
+        """
+        programs = [self._built(variant) for variant in variants]
+        keys = [_numbers_of(program) for program in programs]
+        new = {key: program for key, program in zip(keys, programs, strict=True) if key not in self._costs}
+        for (key, program), solution in zip(new.items(), self._solutions(list(new.values())), strict=True):
+            if solution.status not in NO_POINT and not _is_certified(solution):
+                raise SolverLimitError(f"{solution.solver}: {solution.status.value} ({solution.message})")
+            self._costs[key] = np.nan if solution.status in NO_POINT else solution.objective - program.cost_offset
+        return [self._costs[key] + program.cost_offset for key, program in zip(keys, programs, strict=True)]
 
     def _solutions(self, programs: Sequence[LinearProgram]) -> list[Solution]:
         if self.solver not in ("auto", "highs"):
@@ -158,11 +179,14 @@ class Planner:
         """The program of a variant; built once."""
         return self._program(Variant(scenario))
 
+    def _built(self, variant: Variant) -> LinearProgram:
+        return build_program(variant.scenario, variant.inputs or self.inputs)
+
     def _program(self, variant: Variant) -> LinearProgram:
         digest = variant.scenario.digest()
         program = self._programs.get(digest)
         if program is None:
-            program = self._programs[digest] = build_program(variant.scenario, self.inputs)
+            program = self._programs[digest] = self._built(variant)
         if not variant.pinned:
             return program
         lower, upper = program.lower.copy(), program.upper.copy()
@@ -170,6 +194,15 @@ class Planner:
             columns = program.columns(size_column(path))
             lower[columns] = upper[columns] = size
         return program.with_numbers(lower=lower, upper=upper)
+
+
+def _numbers_of(program: LinearProgram) -> bytes:
+    """Digest of everything that decides the optimum: structure and numbers, without the cost that is fixed."""
+    digest = hashlib.sha256(program.structure.encode())
+    for numbers in (program.cost, program.lower, program.upper, program.row_lower, program.row_upper):
+        digest.update(numbers.tobytes())
+    digest.update(program.matrix.data.tobytes())
+    return digest.digest()
 
 
 def size_column(path: str) -> str:
