@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from vpp_sim.components.base import FloatArray, Values
 from vpp_sim.scenario import Scenario
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
+
+#: In `Dispatch.cost_without`: the plan without any target that is a rule; no target can be called so.
+ALL_RULES: Final = "all rules"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class Dispatch:
     `series` are arrays (num_steps,) by `component.quantity_unit`: inputs, variables and derived series alike;
     `globals_` the variables that belong to no step; `sizes` the capacities the optimiser chose, by `component.field`;
     `tables` by `component.table`. `objective` is in currency over the horizon; `target_duals` say by target what
-    one more kWh, kg or kW of shortfall would save.
+    one more kWh, kg or kW of shortfall would save. Where it was asked for, `cost_without` says by target what the plan
+    would cost without it (and without all rules, by `ALL_RULES`), and `plan_cost` what it costs as it is.
     """
 
     scenario: Scenario
@@ -55,6 +59,8 @@ class Dispatch:
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     target_duals: Mapping[str, float] = field(default_factory=dict)
+    plan_cost: float | None = None
+    cost_without: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def grid(self) -> TimeGrid:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from vpp_sim.components.base import Inputs
 from vpp_sim.dispatch import Dispatch, baseline_scenario
 from vpp_sim.dispatch.run import Progress, Steps, completed, dispatch_steps
+from vpp_sim.kpi.rule_costs import with_rule_costs
 from vpp_sim.kpi.table import Summary, summarize
 from vpp_sim.scenario import Scenario
 
@@ -34,10 +35,12 @@ class Simulation:
 def simulate(scenario: Scenario, *, solver: str | None = None, progress: Progress = lambda phase: None) -> Simulation:
     """Dispatch a scenario with and without control and compute every KPI and check.
 
+    Targets that are rules are priced: the plan is solved once more without each of them.
+
     Raises:
         InputError, InfeasibleError, SolverLimitError: as `dispatch` does.
     """
-    return completed(simulation_steps(scenario, solver=solver, progress=progress))
+    return completed(simulation_steps(scenario, solver=solver, progress=progress, price_rules=True))
 
 
 def simulation_steps(
@@ -46,6 +49,7 @@ def simulation_steps(
     inputs: Mapping[str, Inputs] | None = None,
     solver: str | None = None,
     progress: Progress = lambda phase: None,
+    price_rules: bool = False,
 ) -> Steps[Simulation]:
     """`simulate` as steps, for studies that solve many scenarios together; `inputs` where they were read already."""
     started = time.perf_counter()
@@ -54,6 +58,8 @@ def simulation_steps(
         inputs = scenario.read_inputs()
     reading = time.perf_counter() - started
     optimal = yield from dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress)
+    if price_rules:
+        optimal = with_rule_costs(optimal, inputs, solver=solver, progress=progress)
     started = time.perf_counter()
     progress("running the site uncontrolled")
     uncontrolled = baseline_scenario(scenario, optimal.sizes)

@@ -9,10 +9,12 @@ from vpp_sim.components.base import Check, Kpi
 from vpp_sim.dispatch import Dispatch, audit
 from vpp_sim.dispatch.run import CERTIFICATE_TOLERANCE
 from vpp_sim.kpi.accounts import Accounts
+from vpp_sim.kpi.certificates import certificate_kpis, data_centre_kpis
 from vpp_sim.kpi.cost import cost_check, cost_kpis, costs_of, target_cost_kpis
 from vpp_sim.kpi.economics import Proforma, screening
 from vpp_sim.kpi.emissions import emission_kpis
 from vpp_sim.kpi.ledger import Ledger, ledger_of_flows
+from vpp_sim.kpi.policy import RuleOutcome, rule_outcomes
 from vpp_sim.kpi.shares import energy_kpis, share_kpis
 from vpp_sim.kpi.targets import TargetOutcome, target_checks, target_outcomes
 from vpp_sim.tariffs import Bill
@@ -33,6 +35,8 @@ class Summary:
     screening: Proforma | None = field(default=None)
     #: What KPIs were made of; of a summary that was just made.
     accounts: Accounts | None = field(default=None, repr=False)
+    #: What became of every rule of the scenario's policy documents.
+    rules: tuple[RuleOutcome, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -45,22 +49,26 @@ def summarize(result: Dispatch, baseline: Dispatch | None = None) -> Summary:
     parts = result.scenario.components
     flows = {name: part.flows(result.values(name)) for name, part in parts.items()}
     ledger = ledger_of_flows(flows.values(), result.grid)
+    own = {name: part.kpis(result.values(name)) for name, part in parts.items()}
     energy = {**energy_kpis(ledger), **share_kpis(ledger), **emission_kpis(ledger)}
-    targets = target_outcomes(result, ledger, energy)
+    energy |= data_centre_kpis(ledger, flows, own)
+    energy |= certificate_kpis(ledger, energy, result.scenario)
+    combined = _combined(own)
+    targets = target_outcomes(result, ledger, {**energy, **combined})
     costs = costs_of(result, ledger, flows, sum(outcome.penalty for outcome in targets.values()))
     accounts = Accounts(flows, ledger, costs)
-    own = {name: part.kpis(result.values(name)) for name, part in parts.items()}
     kpis = {
         **energy,
         **cost_kpis(costs, result.scenario.currency),
         **(target_cost_kpis(costs, result.scenario.currency) if targets else {}),
-        **_combined(own),
+        **combined,
     }
     kpis.update(_compute_intensity(kpis))
+    rules = rule_outcomes(kpis, result.scenario)
     checks = [*audit(result), ledger.check(), cost_check(result, costs), *_certificate_checks(result)]
     checks += target_checks(targets)
     if baseline is None:
-        return Summary(kpis, own, costs.bill, ledger, tuple(checks), targets=targets, accounts=accounts)
+        return Summary(kpis, own, costs.bill, ledger, tuple(checks), targets=targets, accounts=accounts, rules=rules)
 
     uncontrolled = summarize(baseline)
     before, now = uncontrolled.kpis["operating_cost"].value, kpis["operating_cost"].value
@@ -73,7 +81,7 @@ def summarize(result: Dispatch, baseline: Dispatch | None = None) -> Summary:
     screened = screening(result, baseline, accounts, uncontrolled.accounts)
     if screened is not None:
         kpis.update(screened.kpis)
-    return Summary(kpis, own, costs.bill, ledger, tuple(checks), uncontrolled, targets, screened, accounts)
+    return Summary(kpis, own, costs.bill, ledger, tuple(checks), uncontrolled, targets, screened, accounts, rules)
 
 
 def _combined(own: Mapping[str, Mapping[str, Kpi]]) -> dict[str, Kpi]:

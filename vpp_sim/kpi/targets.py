@@ -31,7 +31,7 @@ class TargetOutcome:
     `achieved` is the measure as its row sees it, `by_ledger` the KPI of that name, which follows the origin of stored
     energy. `shortfall` is in the target's unit (kWh, kg, kW), `penalty` what it cost. `shadow_price` is what a bound
     tighter by one unit (kg, kWh, kW, a percentage `point`, a hundredth of another ratio) would cost over the horizon;
-    NaN where no solver told.
+    NaN where no solver told. `cost` is what the target adds to the plan over the horizon, where it was asked for.
     """
 
     target: Target
@@ -42,6 +42,7 @@ class TargetOutcome:
     penalty: float
     shadow_price: float
     times: tuple[str, ...]
+    cost: float = np.nan
 
     @property
     def is_met(self) -> bool:
@@ -77,8 +78,15 @@ def target_outcomes(result: Dispatch, ledger: Ledger, kpis: Mapping[str, Kpi]) -
             penalty=missing * (target.price or 0.0),
             shadow_price=dual * reference * PERCENT if is_ratio else dual,
             times=_times(target, ledger) if missing > TARGET_TOLERANCE * scale else (),
+            cost=cost_of(result, name),
         )
     return found
+
+
+def cost_of(result: Dispatch, name: str) -> float:
+    """What a target, or all rules, add to the cost of the plan over the horizon; NaN where nobody asked."""
+    without = result.cost_without.get(name)
+    return np.nan if result.plan_cost is None or without is None else result.plan_cost - without
 
 
 def measured(target: Target, ledger: Ledger) -> tuple[float, float]:

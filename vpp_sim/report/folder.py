@@ -34,6 +34,7 @@ from vpp_sim.dispatch import Dispatch, SolveRecord
 from vpp_sim.dispatch.baseline import baseline_scenario
 from vpp_sim.errors import InputError
 from vpp_sim.kpi import Simulation, Summary, summarize
+from vpp_sim.kpi.policy import RuleOutcome
 from vpp_sim.kpi.targets import TargetOutcome
 from vpp_sim.scenario import Scenario, load_scenario
 
@@ -172,6 +173,33 @@ def _target(outcome: TargetOutcome) -> dict[str, Any]:
         "penalty": outcome.penalty,
         "shadow_price": outcome.shadow_price,
         "shadow_price_per": outcome.shadow_unit,
+        "rule": target.rule,
+        "year": target.year,
+        "cost": outcome.cost,
+    }
+
+
+def rule_document(outcome: RuleOutcome) -> dict[str, Any]:
+    """One rule of `summary.json`, and of `vpp-sim policy`."""
+    rule = outcome.rule
+    return {
+        "title": rule.title,
+        "document": outcome.document.document,
+        "standing": rule.standing,
+        "kpi": rule.kpi,
+        "year": outcome.year,
+        rule.bound: outcome.threshold,
+        "unit": rule.unit,
+        "value": outcome.value,
+        "margin": outcome.margin,
+        "verdict": outcome.verdict,
+        "with_certificates": outcome.with_certificates,
+        "verdict_with_certificates": outcome.verdict_with_certificates,
+        "reason": outcome.reason,
+        "remarks": list(outcome.remarks),
+        "definition": rule.definition,
+        "source": rule.source,
+        "certainty": rule.certainty,
     }
 
 
@@ -198,6 +226,7 @@ def summary_document(simulation: Simulation) -> dict[str, Any]:
         },
         "sizes": dict(result.sizes),
         "targets": {name: _target(outcome) for name, outcome in summary.targets.items()},
+        "policy": {outcome.id: rule_document(outcome) for outcome in summary.rules},
         "checks": {"passed": summary.passed, **checks},
     }
 
@@ -221,6 +250,8 @@ def _run_document(simulation: Simulation, command: str, timings: Mapping[str, fl
         "objective": {"optimal": simulation.optimal.objective, "baseline": simulation.baseline.objective},
         "sizes": dict(simulation.optimal.sizes),
         "target_duals": dict(simulation.optimal.target_duals),
+        "plan_cost": simulation.optimal.plan_cost,
+        "cost_without": dict(simulation.optimal.cost_without),
         "globals": {
             which: {name: array.tolist() for name, array in result.globals_.items()}
             for which, result, _ in _both(simulation)
@@ -333,6 +364,8 @@ def _read_dispatch(folder: Path, which: str, scenario: Scenario, document: Mappi
         solver=SolveRecord(**{**solver, **nan}),
         notes=tuple(document.get("notes", ())),
         target_duals=document.get("target_duals", {}) if which == "optimal" else {},
+        plan_cost=document.get("plan_cost") if which == "optimal" else None,
+        cost_without=document.get("cost_without", {}) if which == "optimal" else {},
     )
 
 
@@ -373,6 +406,7 @@ def verify_folder(folder: Path) -> list[Check]:
         "components",
         "sizes",
         "targets",
+        "policy",
         "solver",
         "horizon",
         "scenario",

@@ -1,0 +1,104 @@
+"""What it costs to meet a rule: the plan with it against the plan without it, and the price of the next point.
+
+Both are plans of divisible charging, before they are handed back to single sessions, so that the difference is the
+rule's alone. Free sizes are chosen anew without the rule, so that their annuity is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from vpp_sim.components.base import Inputs
+from vpp_sim.dispatch import Dispatch, build_program
+from vpp_sim.dispatch.result import ALL_RULES
+from vpp_sim.dispatch.run import Progress, solved_program
+from vpp_sim.dispatch.targets import SAFE_SIDE, row_name
+from vpp_sim.kpi.targets import TargetOutcome, cost_of
+
+#: A part of the plan's cost below this is a solver's tolerance.
+NOTHING = 1e-7
+
+
+def with_rule_costs(
+    result: Dispatch,
+    inputs: Mapping[str, Inputs],
+    *,
+    solver: str | None = None,
+    progress: Progress = lambda phase: None,
+) -> Dispatch:
+    """The dispatch with what its plan would cost without each target that is a rule, and without all of them.
+
+    Raises:
+        SolverLimitError: as `dispatch` does.
+    """
+    scenario = result.scenario
+    targets = scenario.targets
+    rules = [name for name, target in targets.items() if target.rule is not None]
+    if not rules:
+        return result
+    progress("pricing the rules")
+    program = build_program(scenario, inputs)
+    known = {block.name for block in program.row_blocks} | {row.name for row in program.total_rows}
+
+    def plan_cost(left_out: list[str]) -> float:
+        lower, upper = program.row_lower.copy(), program.row_upper.copy()
+        for row in known & {row_name(name) for name in left_out}:
+            # rows that ask for nothing: the shape stays, and with it what a solver has made of it
+            lower[program.rows(row)], upper[program.rows(row)] = -np.inf, np.inf
+        changed = program.with_numbers(row_lower=lower, row_upper=upper)
+        return solved_program(scenario, inputs, changed, solver=solver).objective
+
+    without = {name: plan_cost([name]) for name in rules}
+    if len(rules) > 1:
+        without[ALL_RULES] = plan_cost(rules)
+    return replace(result, plan_cost=plan_cost([]), cost_without=without)
+
+
+def rule_sentences(result: Dispatch, outcomes: Mapping[str, TargetOutcome]) -> list[str]:
+    """What every rule that is a target costs, in words."""
+    said = [_sentence(result, name, outcome) for name, outcome in outcomes.items() if not np.isnan(outcome.cost)]
+    if not np.isnan(cost := cost_of(result, ALL_RULES)):
+        said.append(f"all rules together cost {_money(result, cost)}")
+    return said
+
+
+def _sentence(result: Dispatch, name: str, outcome: TargetOutcome) -> str:
+    target, meaning = outcome.target, outcome.target.meaning
+    bound = f"{target.bound * 100:g} %" if meaning.is_share else f"{target.bound:g} {meaning.unit}"
+    text = f"meeting {target.rule} ({meaning.bound.replace('_', ' ')} {bound}, {target.year}) "
+    plan = result.plan_cost or 0.0
+    if abs(outcome.cost) <= NOTHING * max(abs(plan), 1.0):
+        return text + "costs nothing: the cheapest plan meets it"
+    currency = result.scenario.currency
+    text += (
+        f"costs {_money(result, outcome.cost)}: {plan:,.0f} {currency} with it, "
+        f"{result.cost_without[name]:,.0f} without"
+    )
+    if target.price is not None:
+        text += f", what is missing priced at {target.price:g} {currency}/{meaning.shortfall_unit}"
+    price = outcome.shadow_price / _years(result)
+    if not np.isnan(price):
+        unit = "percentage point" if meaning.is_share else outcome.shadow_unit
+        text += f"; one {unit} more strictly would cost {price:,.0f} {currency} {_span(result)}"
+    if target.measure in SAFE_SIDE and outcome.by_ledger - outcome.achieved != 0:
+        side = f"{outcome.achieved:.2%} by the row, {outcome.by_ledger:.2%} by the ledger"
+        text += f". The row keeps to the safe side of the figure where storage holds grid energy: {side}"
+    return text
+
+
+def _years(result: Dispatch) -> float:
+    """By what amounts are divided to be of a year; 1 where the horizon is none."""
+    years = result.scenario.grid.years
+    return years if years >= 1.0 - 1e-9 else 1.0
+
+
+def _span(result: Dispatch) -> str:
+    grid = result.scenario.grid
+    return "a year" if grid.years >= 1.0 - 1e-9 else f"over these {grid.horizon_hours / 24:,.3g} days"
+
+
+def _money(result: Dispatch, amount: float) -> str:
+    return f"{amount / _years(result):,.0f} {result.scenario.currency} {_span(result)}"
