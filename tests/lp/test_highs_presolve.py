@@ -19,7 +19,7 @@ class FailsAfterPresolve(highspy.Highs):  # type: ignore[misc]
         return self.ends_in if failed else super().getModelStatus()
 
 
-@pytest.mark.parametrize("status", ["kSolveError", "kNotset"])
+@pytest.mark.parametrize("status", ["kSolveError", "kNotset", "kUnknown"])
 def test_a_failure_after_presolve_is_solved_again_without_it(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     monkeypatch.setattr(FailsAfterPresolve, "ends_in", getattr(highspy.HighsModelStatus, status))
     builder = ProgramBuilder(2)

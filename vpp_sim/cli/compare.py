@@ -28,10 +28,11 @@ def compare(folders: tuple[Path, ...], out: Path, everything: bool) -> None:
     from vpp_sim.report.figures import studies
     from vpp_sim.report.folder import read_folder
     from vpp_sim.report.formats import number
-    from vpp_sim.report.study_folder import csv, png, write_study_folder
+    from vpp_sim.report.study_folder import check_study_place, csv, png, write_study_folder
 
     if len(folders) < 2:
         raise InputError("compare needs at least two result folders")
+    check_study_place(out)
     with phases() as progress:
         runs = {}
         for name, folder in zip(_names(folders), folders, strict=True):

@@ -42,12 +42,13 @@ def pareto(
     """Draw cost against a second aim for SCENARIO, free sizes chosen anew at each point."""
     from vpp_sim.cli.progress import phases
     from vpp_sim.report.figures import studies
-    from vpp_sim.report.study_folder import csv, png, write_study_folder
+    from vpp_sim.report.study_folder import check_study_place, csv, png, write_study_folder
     from vpp_sim.scenario import load_scenario
     from vpp_sim.studies.pareto import pareto as find_front
 
     scenario = load_scenario(path, overrides=overrides, settings=settings)
     folder = out or Path("results") / f"{Path(path).stem}-pareto"
+    check_study_place(folder)
     with phases() as progress:
         front = find_front(scenario, aim, points, solver=solver, progress=progress)
     document = {

@@ -94,12 +94,14 @@ def _from_file(
     said: list[str],
 ) -> tuple[Simulation, Path]:
     from vpp_sim.kpi import simulate
-    from vpp_sim.report.folder import write_folder
+    from vpp_sim.report.folder import check_place, write_folder
     from vpp_sim.report.page import run_page
     from vpp_sim.scenario import load_scenario
     from vpp_sim.studies.wear_price import consistent_wear_price
 
     scenario = load_scenario(path, overrides=overrides, settings=settings)
+    folder = out or Path("results") / path.stem
+    check_place(folder)
     if wear:
         price = consistent_wear_price(scenario, solver=solver, progress=progress)
         scenario = price.scenario
@@ -109,7 +111,6 @@ def _from_file(
             f"after {len(price.runs)} dispatches [WEAR-1]"
         )
     simulation = simulate(scenario, solver=solver, progress=progress)
-    folder = out or Path("results") / path.stem
     progress("writing the run")
     write_folder(simulation, folder, command=" ".join(["vpp-sim", *sys.argv[1:]]), page=run_page)
     return simulation, folder

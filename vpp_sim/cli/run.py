@@ -35,12 +35,13 @@ def run(
     from vpp_sim.cli.progress import phases
     from vpp_sim.errors import DefectError
     from vpp_sim.kpi import simulate
-    from vpp_sim.report.folder import PAGE_FILE, write_folder
+    from vpp_sim.report.folder import PAGE_FILE, check_place, write_folder
     from vpp_sim.report.page import run_page
     from vpp_sim.scenario import load_scenario
 
     scenario = load_scenario(path, overrides=overrides, settings=settings)
     folder = out or Path("results") / Path(path).stem
+    check_place(folder)
     with phases() as progress:
         simulation = simulate(scenario, solver=solver, progress=progress)
         progress("writing the results")

@@ -62,12 +62,13 @@ def sensitivity(
     from vpp_sim.report.figures import studies
     from vpp_sim.report.figures.style import figure_of
     from vpp_sim.report.formats import number
-    from vpp_sim.report.study_folder import csv, png, write_study_folder
+    from vpp_sim.report.study_folder import check_study_place, csv, png, write_study_folder
     from vpp_sim.scenario import load_scenario
     from vpp_sim.studies.sensitivity import Swing, tornado
 
     scenario = load_scenario(path, overrides=overrides, settings=settings)
     folder = out or Path("results") / f"{Path(path).stem}-sensitivity"
+    check_study_place(folder)
     parsed = [Swing.parsed(text) for text in swings]
     if method != "tornado":
         _indices(scenario, parsed, figure, method, samples, seed, folder, solver)

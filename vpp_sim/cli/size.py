@@ -41,9 +41,8 @@ def size(
 ) -> None:
     """Find the sizes of least cost of SCENARIO, where capacities are {min, max, cost_per_unit, lifetime_years}."""
     from vpp_sim.cli.progress import phases
-    from vpp_sim.report.folder import write_folder
+    from vpp_sim.report.folder import check_place, write_folder
     from vpp_sim.report.page import run_page
-    from vpp_sim.report.study_folder import add_to_run_folder
     from vpp_sim.scenario import load_scenario
     from vpp_sim.studies.sizing import Axis
     from vpp_sim.studies.sizing import size as find_sizes
@@ -51,12 +50,13 @@ def size(
     axes = [Axis.parsed(text) for text in curves]
     scenario = load_scenario(path, overrides=overrides, settings=settings)
     folder = out or Path("results") / f"{Path(path).stem}-size"
+    check_place(folder)
     with phases() as progress:
         sizing = find_sizes(scenario, axes=axes, ranges=not no_ranges, solver=solver, progress=progress)
         progress("writing the results")
         command = " ".join(["vpp-sim", *sys.argv[1:]])
-        write_folder(sizing.simulation, folder, command=command, page=None if no_page else run_page)
-        add_to_run_folder(folder, _files(sizing))
+        page = None if no_page else run_page
+        write_folder(sizing.simulation, folder, command=command, page=page, files=_files(sizing))
     _print(sizing, folder)
     failed = [check for check in sizing.simulation.summary.checks if not check.passed]
     if failed:

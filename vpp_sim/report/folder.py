@@ -20,9 +20,9 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ from vpp_sim.kpi import Simulation, Summary, summarize
 from vpp_sim.kpi.policy import RuleOutcome
 from vpp_sim.kpi.targets import TargetOutcome
 from vpp_sim.scenario import Scenario, load_scenario
+from vpp_sim.whole_files import whole_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,35 +54,71 @@ PageMaker = Callable[[Simulation], str]
 
 
 def write_folder(
-    simulation: Simulation, folder: Path, *, command: str = "", page: PageMaker | None = None
+    simulation: Simulation,
+    folder: Path,
+    *,
+    command: str = "",
+    page: PageMaker | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> dict[str, Any]:
-    """Write a run to `folder`, through a temporary folder beside it; returns what `run.json` holds.
+    """Write a run, and further `files` of a study, to `folder`; returns what `run.json` holds.
 
     An earlier run folder of the same name is replaced once the new one is whole.
 
     Raises:
         InputError: the folder exists and is not a run folder, or cannot be written (no space, no permission).
     """
-    folder = folder.absolute()
-    if folder.exists() and not (folder / RUN_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: exists and is not the result of an earlier run; choose another --out")
+    check_place(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
-    try:
-        record = _write_files(simulation, made, command, page)
-        made.chmod(0o755)
-        _replace(folder, made)
+        with whole_folder(folder) as made:
+            return _write_files(simulation, made, command, page, files or {})
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}; nothing was left behind") from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return record
 
 
-def _write_files(simulation: Simulation, folder: Path, command: str, page: PageMaker | None) -> dict[str, Any]:
+def check_place(folder: Path, holds: str = RUN_FILE, what: str = "run") -> None:
+    """Refuse a place for results that holds something else, or that cannot be written to.
+
+    Commands ask before they compute, so that nothing is computed in vain.
+
+    Raises:
+        InputError: the folder exists and is not the result of an earlier run (study), or it is read-only.
+    """
+    folder = folder.absolute()
+    try:
+        if folder.exists() and not (folder / holds).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder}: exists and is not the result of an earlier {what}; choose another --out")
+        above = next(parent for parent in folder.parents if parent.exists())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    if not above.is_dir():
+        raise InputError(f"{folder}: cannot be written: {above} is a file; choose another --out")
+    for place in (above, folder):
+        if place.exists() and not os.access(place, os.W_OK | os.X_OK):
+            raise InputError(f"{folder}: cannot be written: {place} is read-only; choose another --out")
+
+
+@contextmanager
+def amended(folder: Path) -> Iterator[Path]:
+    """A copy of a run folder to change; sealed again, it takes the folder's place at the end of the block.
+
+    Raises:
+        InputError: the folder is not that of a run, or cannot be written.
+    """
+    document = read_run_document(folder)
+    check_place(folder)
+    try:
+        with whole_folder(folder) as made:
+            shutil.copytree(folder, made, dirs_exist_ok=True)
+            yield made
+            seal(made, document)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; it is as it was") from error
+
+
+def _write_files(
+    simulation: Simulation, folder: Path, command: str, page: PageMaker | None, files: Mapping[str, bytes]
+) -> dict[str, Any]:
     started = time.perf_counter()
     scenario = simulation.scenario
     for which, result, summary in _both(simulation):
@@ -94,6 +131,8 @@ def _write_files(simulation: Simulation, folder: Path, command: str, page: PageM
     written = time.perf_counter()
     if page is not None:
         (folder / PAGE_FILE).write_text(page(simulation), encoding="utf-8")
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     timings = {**simulation.timings, "write": written - started, "report": time.perf_counter() - written}
     record = _run_document(simulation, command, timings)
     seal(folder, record)
@@ -113,22 +152,6 @@ def _both(simulation: Simulation) -> list[tuple[str, Dispatch, Summary]]:
         ("optimal", simulation.optimal, simulation.summary),
         ("baseline", simulation.baseline, simulation.summary.baseline),
     ]
-
-
-def _replace(folder: Path, made: Path) -> None:
-    """Put the finished folder in its place; an earlier one is moved aside first and removed last."""
-    if not folder.exists():
-        made.rename(folder)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(aside / "run")
-    try:
-        made.rename(folder)
-    except OSError:
-        (aside / "run").rename(folder)
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -517,14 +540,7 @@ def _inputs_checks(simulation: Simulation, document: Mapping[str, Any]) -> list[
 
 def refresh_page(folder: Path, page: PageMaker) -> Path:
     """Make the page of a run folder anew from its files; returns its path."""
-    document = read_run_document(folder)
     text = page(read_folder(folder))
-    target = folder / PAGE_FILE
-    partial = folder / f".{PAGE_FILE}.{os.getpid()}"
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    seal(folder, document)
-    return target
+    with amended(folder) as made:
+        (made / PAGE_FILE).write_text(text, encoding="utf-8")
+    return folder / PAGE_FILE

@@ -10,12 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from vpp_sim.errors import InputError
 from vpp_sim.kpi.finance import FORMULAS, formulas_in
 from vpp_sim.report import figures
 from vpp_sim.report.figures import proforma as drawings
 from vpp_sim.report.figures.parts import labels_of
-from vpp_sim.report.folder import read_run_document, seal, write_json
+from vpp_sim.report.folder import amended, write_json
 from vpp_sim.report.formats import number, percent
 from vpp_sim.studies.course import Course, with_economics
 
@@ -65,16 +64,12 @@ def write_proforma(found: Course, folder: Path) -> list[Path]:
     Raises:
         InputError: the folder is not that of a run, or cannot be written.
     """
-    record = read_run_document(folder)
     page, document = proforma_page(found), proforma_document(found)
-    try:
-        table = found.proforma.table.join(found.capacities().add_suffix("_capacity"))
-        table.to_csv(folder / CSV_FILE, lineterminator="\n")
-        write_json(folder / JSON_FILE, document)
-        (folder / PROFORMA_PAGE).write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    seal(folder, record)
+    table = found.proforma.table.join(found.capacities().add_suffix("_capacity"))
+    with amended(folder) as made:
+        table.to_csv(made / CSV_FILE, lineterminator="\n")
+        write_json(made / JSON_FILE, document)
+        (made / PROFORMA_PAGE).write_text(page, encoding="utf-8")
     return [folder / name for name in (CSV_FILE, JSON_FILE, PROFORMA_PAGE)]
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vpp_sim.errors import InputError
 from vpp_sim.report.figures.style import page_style
-from vpp_sim.report.folder import finite, read_run_document, seal
+from vpp_sim.report.folder import amended, check_place, write_json
+from vpp_sim.whole_files import whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +41,18 @@ def add_to_run_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    document = read_run_document(folder)
-    try:
+    with amended(folder) as made:
         for name, content in files.items():
-            (folder / name).write_bytes(content)
-        seal(folder, document)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+            (made / name).write_bytes(content)
+
+
+def check_study_place(folder: Path) -> None:
+    """Refuse a place for a study that holds something else, or that cannot be written to.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    check_place(folder, STUDY_FILE, "study")
 
 
 def write_study_folder(folder: Path, document: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
@@ -58,23 +61,11 @@ def write_study_folder(folder: Path, document: Mapping[str, Any], files: Mapping
     Raises:
         InputError: the folder holds something else, or cannot be written.
     """
-    folder = folder.absolute()
-    if folder.exists() and not (folder / STUDY_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: exists and is not the result of an earlier study; choose another --out")
-    made = None
+    check_study_place(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        text = json.dumps(finite(document), indent=2, ensure_ascii=False) + "\n"
-        (made / STUDY_FILE).write_text(text, encoding="utf-8")
-        for name, content in files.items():
-            (made / name).write_bytes(content)
-        made.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        made.rename(folder)
+        with whole_folder(folder) as made:
+            write_json(made / STUDY_FILE, document)
+            for name, content in files.items():
+                (made / name).write_bytes(content)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; nothing was left behind") from error

@@ -55,9 +55,14 @@ class HighsSolver:
             set_option(highs, "presolve", "off")
             highs.run()
         notes: tuple[str, ...] = ()
-        if highs.getModelStatus() in (highspy.HighsModelStatus.kSolveError, highspy.HighsModelStatus.kNotset):
-            # seen in 1.15.1: the reduced program is solved, but the way back to the whole one ends in an error, or in
-            # no status at all
+        failures = (
+            highspy.HighsModelStatus.kSolveError,
+            highspy.HighsModelStatus.kNotset,
+            highspy.HighsModelStatus.kUnknown,
+        )
+        if algorithm in ("choose", "simplex") and highs.getModelStatus() in failures:
+            # seen in 1.15.1: the reduced program is solved, but the way back to the whole one ends in an error, in no
+            # status at all, or in a point that is none (rows that chain many steps with a factor far below 1)
             highs.clearSolver()
             set_option(highs, "presolve", "off")
             highs.run()
