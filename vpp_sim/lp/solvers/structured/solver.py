@@ -14,6 +14,7 @@ import numpy as np
 
 from vpp_sim.lp.certificate import Certificate, certify
 from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram
+from vpp_sim.lp.reduce import Reduced, reduced
 from vpp_sim.lp.solution import Solution, SolveOptions, SolveStatus
 from vpp_sim.lp.solvers.structured.form import Declined, Structure, read_structure
 from vpp_sim.lp.solvers.structured.vector_code import LANES
@@ -122,6 +123,25 @@ def try_structured(programs: list[LinearProgram], options: SolveOptions, *, leni
 
     When `lenient` and no tolerance is asked for, a stalled run is taken if it passes at STALLED_TOLERANCE, and says so.
     """
+    smaller = reduced(programs)
+    attempts = _try_reduced([each.program for each in smaller], options, lenient=lenient)
+    asked = STALLED_TOLERANCE if lenient else DEFAULT_TOLERANCE
+    asked = asked if options.tolerance is None else options.tolerance
+    return [_of_the_whole(attempt, each, asked) for attempt, each in zip(attempts, smaller, strict=True)]
+
+
+def _of_the_whole(attempt: Attempt, reduction: Reduced, tolerance: float) -> Attempt:
+    """An attempt at a reduced program as one at the whole, which is judged once more."""
+    if not attempt.solution.is_optimal:
+        return attempt
+    solution = reduction.restored(attempt.solution)
+    certificate = solution.certificate
+    if certificate is None or not certificate.passed(tolerance):
+        return _refused(f"with what is fixed put back, the point does not pass: {certificate}")
+    return Attempt(solution)
+
+
+def _try_reduced(programs: list[LinearProgram], options: SolveOptions, *, lenient: bool) -> list[Attempt]:
     from vpp_sim.lp.solvers.structured.numbers import Layout, pour
 
     try:
@@ -144,12 +164,19 @@ def try_structured(programs: list[LinearProgram], options: SolveOptions, *, leni
 
 def attempt_for_auto(program: LinearProgram, options: SolveOptions) -> Attempt:
     """One program, if it is one that this solver takes and is likely to be the faster on; else the reason why not."""
+    n = program.num_steps
+    if n < SHORTEST_AUTO:
+        return _refused(f"{n} steps: HiGHS is as fast below {SHORTEST_AUTO}")
+    (reduction,) = reduced([program])
+    attempt = _attempt_reduced(reduction.program, options)
+    return _of_the_whole(attempt, reduction, options.tolerance or STALLED_TOLERANCE)
+
+
+def _attempt_reduced(program: LinearProgram, options: SolveOptions) -> Attempt:
     from vpp_sim.lp.solvers.structured.kernels import kernels_are_ready
     from vpp_sim.lp.solvers.structured.numbers import Layout, pour
 
     n = program.num_steps
-    if n < SHORTEST_AUTO:
-        return _refused(f"{n} steps: HiGHS is as fast below {SHORTEST_AUTO}")
     try:
         structure = read_structure([program])
         numbers = pour([program], structure, Layout(n, 1, segment_starts(n, structure)))
