@@ -5,16 +5,32 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vpp_sim.errors import InputError
+from vpp_sim.errors import InputError, nearest
 from vpp_sim.units import HOURS_PER_YEAR, MINUTES_PER_HOUR
 
 STEP_MINUTES = (5, 10, 15, 30, 60)
+
+
+def known_zone(name: str) -> str:
+    """The name of a time zone, if it is one.
+
+    Raises:
+        ValueError: it is not; says what may have been meant.
+    """
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        # an abbreviation (CST) is short for several zones; what it looks like says nothing
+        close = nearest(name, available_timezones()) if "/" in name else None
+        hint = f"did you mean {close}?" if close else "write an IANA name such as Asia/Shanghai"
+        raise ValueError(f"unknown time zone {name!r}; {hint}") from None
+    return name
 
 
 @dataclass(frozen=True)

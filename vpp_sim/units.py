@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 MINUTES_PER_HOUR: Final = 60
@@ -35,3 +37,27 @@ FACTORS: Final[dict[str, dict[str, float]]] = {
     "fraction": {"fraction": 1.0, "percent": 1e-2},
     "yield": {"kW/kWp": 1.0, "W/kWp": 1e-3},
 }
+
+#: Words in names of columns, in small letters, that say a unit.
+POWER_UNIT_WORDS: Final = {"w": "W", "kw": "kW", "mw": "MW", "wh": "Wh", "kwh": "kWh", "mwh": "MWh"}
+PRICE_UNIT_WORDS: Final = {"kwh": "per_kwh", "mwh": "per_mwh"}
+WEATHER_UNIT_WORDS: Final = {
+    **dict.fromkeys(("degf", "fahrenheit", "°f"), "degF"),
+    **dict.fromkeys(("degc", "celsius", "°c"), "degC"),
+    **dict.fromkeys(("kelvin", "degk"), "K"),
+    **dict.fromkeys(("hpa", "mbar"), "hPa"),
+    "kpa": "kPa",
+    "percent": "percent",
+}
+
+
+def unit_in_name(name: str, words: Mapping[str, str]) -> str | None:
+    """The unit that a column's name ends in or has in brackets, if its words say one.
+
+    >>> unit_in_name("load [MW]", POWER_UNIT_WORDS), unit_in_name("price_per_mwh", PRICE_UNIT_WORDS)
+    ('MW', 'per_mwh')
+    >>> unit_in_name("mw_of_hall", POWER_UNIT_WORDS), unit_in_name("load", POWER_UNIT_WORDS)
+    (None, None)
+    """
+    parts = re.findall(r"[^\W_]+|°[cfCF]", name)
+    return words.get(parts[-1].lower()) if parts else None

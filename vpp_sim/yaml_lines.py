@@ -34,6 +34,8 @@ from vpp_sim.errors import Fault, InputError, nearest
 MAX_BYTES: Final = 5_000_000
 MAX_NODES: Final = 100_000
 MAX_DEPTH: Final = 50
+#: Longer whole numbers are read as floats: beyond 1e308 infinite, which every field refuses.
+MAX_DIGITS: Final = 300
 
 Path_ = tuple[str | int, ...]
 Lines = dict[Path_, int]
@@ -106,16 +108,19 @@ def _text_of(path: Path, file: str) -> str:
         close = nearest(path.name, siblings)
         raise InputError(Fault(f"no such file; did you mean {close}?" if close else "no such file", file=file))
     try:
+        if path.is_char_device() or path.is_block_device():
+            raise InputError(Fault("is a device; give a YAML file", file=file))
         size = path.stat().st_size
-        if size > MAX_BYTES:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
             raise InputError(
                 Fault(
-                    f"{size / 1e6:.1f} MB is too large (at most {MAX_BYTES / 1e6:.0f} MB); "
+                    f"{max(size, len(raw)) / 1e6:.1f} MB is too large (at most {MAX_BYTES / 1e6:.0f} MB); "
                     "put series into CSV or Parquet files",
                     file=file,
                 )
             )
-        raw = path.read_bytes()
     except OSError as error:
         raise InputError(Fault(f"cannot be read: {error.strerror or error}", file=file)) from None
     try:
@@ -233,12 +238,12 @@ class _Reader:
 
 
 def _scalar(word: str) -> Any:
-    """The value of an unquoted word; an impossible date or an over-long number stays text."""
+    """The value of an unquoted word; an impossible date stays text."""
     if word in _WORDS:
         return _WORDS[word]
     try:
         if _INTEGER.fullmatch(word):
-            return int(word)
+            return int(word) if len(word) <= MAX_DIGITS else float(word.replace("_", ""))
         if _FLOAT.fullmatch(word):
             return float(word.replace("_", ""))
         if _SPECIAL_FLOAT.fullmatch(word):
@@ -577,6 +582,10 @@ def _number_hint(value: Any, unit: str) -> str:
     if not isinstance(value, str):
         return ""
     text = value.strip()
+    if re.fullmatch(r"[-+]?[1-9][0-9]{0,2}(,[0-9]{3})+", text):
+        plain = text.replace(",", "")
+        point = f", or {text.replace(',', '.')} if the comma is a decimal one" if text.count(",") == 1 else ""
+        return f"; write {plain} without thousands separators{point}"
     if re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):
         return "; write a decimal point"
     if re.fullmatch(r"[-+]?[0-9.]+\s*%", text):
@@ -584,6 +593,15 @@ def _number_hint(value: Any, unit: str) -> str:
     if re.fullmatch(r"[-+]?[0-9.]+\s*[A-Za-z/]+", text):
         return f"; write the number alone, in {unit}" if unit else "; write the number alone"
     return ""
+
+
+def percent_hint(value: float, most: float = 1.0) -> str:
+    """A remedy where a number above a bound of at most 1 looks like a percentage.
+
+    >>> percent_hint(95), percent_hint(950)
+    (' (a fraction: 95 % is 0.95)', '')
+    """
+    return f" (a fraction: {value:g} % is {value / 100:g})" if 1 < value <= 100 * most else ""
 
 
 _BOUNDS: Final = {
@@ -607,6 +625,8 @@ def _message(found: _Placed) -> str:
         doc = (found.field.description if found.field is not None else None) or "a required value"
         return f"missing: {doc}" + (f" [{unit}]" if unit else "")
     if kind == "extra_forbidden":
+        if isinstance(value, dict) and "kind" in value:
+            return "unknown key; if it is a component of its own, check its indentation: it stands inside another one"
         return "unknown key" + _did_you_mean(str(found.path[-1]), found.keys_beside)
     if kind == "invalid_key":
         return f"a key must be text, got {_kind_of(value)}; write numbers without commas (1000, not 1,000)"
@@ -615,14 +635,8 @@ def _message(found: _Placed) -> str:
         bound = context[short]
         spaced = f" {unit}" if unit else ""
         hint = ""
-        if (
-            kind == "less_than_equal"
-            and bound == 1
-            and not unit
-            and isinstance(value, int | float)
-            and 1 < value <= 100
-        ):
-            hint = f" (a fraction: {value:g} % is {value / 100:g})"
+        if kind.startswith("less") and bound <= 1 and unit in ("", "1/a") and isinstance(value, int | float):
+            hint = percent_hint(value, most=bound)
         return f"must be {words} {_kind_of(bound)}{spaced}, got {_kind_of(value)}{hint}"
     if kind == "finite_number":
         return f"must be a finite number{f' [{unit}]' if unit else ''}, got {_kind_of(value)}"

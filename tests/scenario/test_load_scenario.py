@@ -46,7 +46,12 @@ def test_a_good_file_is_loaded_as_it_says(folder: Path, good: str) -> None:
         ),
         ("CNY", "Yuan", "bad.yaml:2: currency: must be three capital letters such as CNY, got 'Yuan'"),
         ("CNY", "EUR", "bad.yaml:2: currency: is EUR, but the tariff is in CNY; choose a tariff in EUR"),
-        ("latitude: 36.62", "latitude: 136.62", "bad.yaml:4: site.latitude: must be at most 90 deg, got 136.62"),
+        (
+            "latitude: 36.62",
+            "latitude: 136.62",
+            "bad.yaml:4: site.latitude: must lie between -90 and 90 deg, got 136.62; are latitude and longitude "
+            "swapped?",
+        ),
         (
             "latitude: 36.62",
             "latitude: 36.62N",

@@ -179,4 +179,4 @@ def test_too_many_cases_are_refused(folder: Path) -> None:
 def test_a_base_that_is_not_there_is_named(folder: Path) -> None:
     path = folder / "study.yaml"
     path.write_text("name: study\nbase: sites.yaml\n", encoding="utf-8")
-    assert faults_of(path) == ["2: base: no such file 'sites.yaml'"]
+    assert faults_of(path) == ["2: base: no such file 'sites.yaml'; did you mean site.yaml?"]

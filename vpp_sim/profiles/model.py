@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from vpp_sim.errors import nearest
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.profiles.synthetic import Constant, IndustrialPark, InteractiveCompute, JobArrivals, OfficePark
+from vpp_sim.time_grid import known_zone
 
 
 class FileProfile(StrictModel):
@@ -38,14 +37,7 @@ class FileProfile(StrictModel):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str | None) -> str | None:
-        if name is not None:
-            try:
-                ZoneInfo(name)
-            except (KeyError, ValueError, OSError):
-                close = nearest(name, available_timezones())
-                hint = f"; did you mean {close}?" if close else "; use an IANA name such as Asia/Shanghai"
-                raise ValueError(f"unknown time zone {name!r}{hint}") from None
-        return name
+        return None if name is None else known_zone(name)
 
 
 GeneratedProfile = Annotated[

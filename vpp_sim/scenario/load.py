@@ -136,6 +136,8 @@ def scenario_from_mapping(
 def _with_bases(path: Path, above: tuple[tuple[Path, Path], ...]) -> Layer:
     """A file laid on the chain of files it extends; `above` are the files that led here, as named and resolved."""
     content, lines = read_yaml(path)
+    if not above and (other := _other_document(content)) is not None:
+        raise InputError(Fault(other, file=str(path), line=1))
     layer = Layer.of_file({key: value for key, value in content.items() if not _is_private(key)}, lines, str(path))
     reference = layer.content.get("extends")
     layer = layer.without("extends")
@@ -160,6 +162,17 @@ def _with_bases(path: Path, above: tuple[tuple[Path, Path], ...]) -> Layer:
     if base_path.resolve().parent != path.resolve().parent:
         base = Layer(_rebased(base.content, os.path.dirname(reference)), base.places)
     return merged(base, layer)
+
+
+def _other_document(content: Mapping[str, Any]) -> str | None:
+    """What a file is that is no scenario, and what to do with it."""
+    if content.keys() & {"components", "extends"}:
+        return None
+    if {"vary", "zip", "base"} & content.keys():
+        return "is a study, not a scenario; run it with `vpp-sim sweep`, or give the scenario that it names as base"
+    if "energy" in content:
+        return "is a tariff, not a scenario; a scenario names it as tariff: FILE"
+    return None
 
 
 def _is_private(key: object) -> bool:

@@ -11,20 +11,21 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, field_validator, model_validator
 
 from vpp_sim.components.base import Component, Context, Inputs
-from vpp_sim.errors import Fault, InputError, nearest
+from vpp_sim.errors import Fault, InputError
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.lp.solvers import solver_by_name
 from vpp_sim.policies import shipped_documents
 from vpp_sim.scenario.economics import Economics
 from vpp_sim.scenario.layers import Layer, parsed_path, with_references
+from vpp_sim.scenario.plausible import economic_notes, plausibility_notes
 from vpp_sim.scenario.policy import Policy
 from vpp_sim.scenario.targets import Target
-from vpp_sim.time_grid import STEP_MINUTES, TimeGrid
+from vpp_sim.time_grid import STEP_MINUTES, TimeGrid, known_zone
 from vpp_sim.units import HOURS_PER_DAY, MINUTES_PER_HOUR
 from vpp_sim.weather import Site, Weather, WeatherSource, read_weather, source_files
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 #: Above this difference between a zone's clock and the sun a remark is due; Kashgar on Beijing time is 3 h.
 CLOCK_AGAINST_SUN_HOURS = 3.5
 DEGREES_PER_HOUR = 15.0
+#: Above this difference it is looked whether latitude and longitude the other way round would fit.
+SWAPPED_HOURS = 1.5
 
 
 class Horizon(StrictModel):
@@ -74,13 +77,7 @@ class Horizon(StrictModel):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            close = nearest(name, available_timezones())
-            hint = f"; did you mean {close}?" if close else "; write an IANA name such as Asia/Shanghai"
-            raise ValueError(f"unknown time zone {name!r}{hint}") from None
-        return name
+        return known_zone(name)
 
     @model_validator(mode="after")
     def _start_on_a_step(self) -> Self:
@@ -223,6 +220,8 @@ class Scenario:
                 faults.update(dict.fromkeys(self._placed(fault, "components", name) for fault in error.faults))
         if faults:
             raise InputError(faults)
+        for name, notes in plausibility_notes(self.components, found).items():
+            found[name] = replace(found[name], notes=(*found[name].notes, *notes))
         return found
 
     def _placed(self, fault: Fault, *above: str) -> Fault:
@@ -246,14 +245,26 @@ class Scenario:
     def notes(self) -> tuple[str, ...]:
         """Remarks on what is allowed but unusual."""
         zone = ZoneInfo(self.horizon.timezone)
-        offset = self.horizon.start.replace(tzinfo=zone).utcoffset() or dt.timedelta()
-        hours = offset.total_seconds() / (MINUTES_PER_HOUR * 60)
-        apart = (hours - self.site.longitude / DEGREES_PER_HOUR + HOURS_PER_DAY / 2) % HOURS_PER_DAY - HOURS_PER_DAY / 2
-        notes = []
-        if abs(apart) > CLOCK_AGAINST_SUN_HOURS:
+        year = self.horizon.start.year
+        offsets = [dt.datetime(year, month, 1, tzinfo=zone).utcoffset() or dt.timedelta() for month in (1, 7)]
+        hours = min(offsets).total_seconds() / (MINUTES_PER_HOUR * 60)
+
+        def apart(longitude: float) -> float:
+            half = HOURS_PER_DAY / 2
+            return abs((hours - longitude / DEGREES_PER_HOUR + half) % HOURS_PER_DAY - half)
+
+        latitude, longitude = self.site.latitude, self.site.longitude
+        swapped = abs(longitude) <= 90 and apart(latitude) + 1 < apart(longitude) > SWAPPED_HOURS
+        notes = economic_notes(self)
+        if swapped or apart(longitude) > CLOCK_AGAINST_SUN_HOURS:
+            hint = (
+                "are latitude and longitude swapped?"
+                if swapped
+                else "check the sign of the longitude and the time zone"
+            )
             notes.append(
-                f"site.longitude {self.site.longitude:g} deg and {self.horizon.timezone} (UTC{hours:+g} h) are "
-                f"{abs(apart):.1f} h apart; check the sign of the longitude and the time zone"
+                f"site.longitude {longitude:g} deg and {self.horizon.timezone} (UTC{hours:+g} h) are "
+                f"{apart(longitude):.1f} h apart; {hint}"
             )
         return tuple(notes)
 

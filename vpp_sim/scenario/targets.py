@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple, Self, cast
 from pydantic import model_validator
 
 from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.yaml_lines import percent_hint
 
 Measure = Literal[
     "onsite_renewable_share",
@@ -102,7 +103,7 @@ class Target(StrictModel):
         if getattr(self, wanted) is None:
             raise ValueError(f"{wanted}: missing: {self.measure} needs {wanted} [{self.meaning.unit}]")
         if self.meaning.is_share and self.bound > 1:
-            raise ValueError(f"{wanted}: must be a share of at most 1, got {self.bound:g}")
+            raise ValueError(f"{wanted}: must be a share of at most 1, got {self.bound:g}{percent_hint(self.bound)}")
         return self
 
     @classmethod

@@ -163,7 +163,7 @@ def merit_of(scenario: Scenario, figure: str, solver: str | None) -> tuple[float
         return plan.cost, scenario.currency
     kpis = plan.summary.kpis
     if figure not in kpis:
-        close = nearest(figure, kpis)
+        close = nearest(figure, [TOTAL_COST, *kpis])
         hint = f"did you mean {close}?" if close else f"{TOTAL_COST} or one of {', '.join(kpis)}"
         raise InputError(f"--kpi {figure}: this site has no such KPI; {hint}")
     return kpis[figure].value, kpis[figure].unit.removeprefix("-")

@@ -34,6 +34,7 @@ from pydantic import TypeAdapter, ValidationError, model_validator
 from vpp_sim.errors import Fault, InputError
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.scenario import Scenario, ScenarioFile, read_scenario_file
+from vpp_sim.scenario.layers import reference_fault
 from vpp_sim.yaml_lines import Path_, faults_from_validation, line_of, read_yaml
 
 #: The key that stands for named overrides of the base instead of a path.
@@ -58,6 +59,8 @@ class Range(StrictModel):
             raise ValueError(f"to: must be above from, {self.first:g}, got {self.last:g}")
         if self.count is not None and self.step is not None:
             raise ValueError("step: give count or step, not both")
+        if self.step is not None and (steps := (self.last - self.first) / self.step) > MOST_CASES:
+            raise ValueError(f"step: gives {steps:,.0f} values, at most {MOST_CASES:,}; take a larger step")
         if self.scale == "log" and (self.first <= 0 or self.step is not None):
             raise ValueError("scale: log needs a positive from, and count instead of step")
         return self
@@ -273,6 +276,8 @@ def load_study(
     """
     path = Path(path)
     content, lines = read_yaml(path)
+    if "components" in content and "base" not in content:
+        raise InputError(Fault(f"is a scenario, not a study; a study names it as base: {path.name}", file=str(path)))
     content = {key: value for key, value in content.items() if not str(key).startswith("x-")}
     try:
         model = TypeAdapter(StudyModel).validate_python(content)
@@ -281,9 +286,8 @@ def load_study(
     chosen = {"series": series, "baseline": baseline}
     model = model.model_copy(update={key: value for key, value in chosen.items() if value is not None})
     base_path = path.parent / model.base
-    if not base_path.is_file():
-        fault = Fault(f"no such file '{model.base}'", path="base", file=str(path), line=line_of(("base",), lines))
-        raise InputError(fault)
+    if (problem := reference_fault(model.base, path.parent)) is not None:
+        raise InputError(Fault(problem, path="base", file=str(path), line=line_of(("base",), lines)))
     reader = _Trying(model, path, lines, read_scenario_file(base_path), tuple(settings))
     return reader.study()
 
@@ -376,6 +380,8 @@ class _Trying:
         """A fault of a setting at the study's line instead of at a `--set` that nobody typed."""
         if fault.file or not (fault.path.startswith("--") or not fault.path):
             return fault
+        if fault.path == "--override" and place[0] == "set":
+            return Fault(fault.message, "override", str(self.path), line_of(("override",), self.lines))
         path = fault.path.removeprefix("--set ").removeprefix("--")
         if any(path.startswith(text.partition("=")[0]) for text in self.settings) and place[0] != "set":
             return fault

@@ -183,6 +183,9 @@ def load_climate(climate: str | ClimateFacts, base_dir: Path) -> ClimateFacts:
     return facts
 
 
+_FAR_KM: Final = 300.0
+
+
 @lru_cache(maxsize=8)
 def climate_rows(facts: ClimateFacts, seed: int, site: Site) -> Rows:
     """The synthetic typical year at a site: 8,760 hourly rows in the site's standard time (UTC + longitude / 15)."""
@@ -190,11 +193,22 @@ def climate_rows(facts: ClimateFacts, seed: int, site: Site) -> Rows:
     start = int(np.datetime64(f"{NOMINAL_YEAR}-01-01", "m").astype(np.int64)) - clock_minutes
     clear_ghi, extraterrestrial = _clear_year(start, site)
     radiation_seed, air_seed = np.random.SeedSequence([seed, 20_250_101]).spawn(2)
-    ghi, kt_days = _radiation(facts, clear_ghi, extraterrestrial, np.random.default_rng(radiation_seed))
+    place = Place(facts.latitude, facts.longitude, facts.altitude_m)
+    try:
+        ghi, kt_days = _radiation(facts, clear_ghi, extraterrestrial, np.random.default_rng(radiation_seed))
+    except InputError:
+        distance_km = place.distance_km(site.latitude, site.longitude)
+        if distance_km < _FAR_KM:
+            raise
+        message = (
+            f"the climate of {facts.name} {place} cannot be at the site ({site.latitude:g}, {site.longitude:g}), "
+            f"{distance_km:,.0f} km away; check latitude and longitude, or give a weather file or facts of the place"
+        )
+        raise InputError(Fault(message, path="weather.climate")) from None
     rng = np.random.default_rng(air_seed)
     temperature = _temperature(facts, kt_days, clear_ghi, site, clock_minutes, rng)
     notes = [f"synthetic year of {facts.name} (seed {seed}) from monthly facts ({facts.source}), not a measured year"]
-    notes += notes_on_place(Place(facts.latitude, facts.longitude, facts.altitude_m), site)
+    notes += notes_on_place(place, site)
     return Rows(
         file="",
         description=f"synthetic year of {facts.name}, seed {seed}",

@@ -108,6 +108,7 @@ def read_csv(text: str, source: CsvSource, grid: TimeGrid) -> Rows:
         air_phase=phase,
         first_line=first_line,
         names={key: name for key, (name, _) in wanted.items()},
+        units={key: unit for key, (_, unit) in wanted.items() if unit is not None},
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_sim.errors import Fault, InputError
-from vpp_sim.units import MINUTES_PER_HOUR
+from vpp_sim.units import MINUTES_PER_HOUR, WEATHER_UNIT_WORDS, unit_in_name
 from vpp_sim.weather.climate import notes_on_place
 from vpp_sim.weather.series import (
     DHI,
@@ -67,6 +67,8 @@ _MIN_DAYS_FOR_CLOCK: Final = 20
 _MIN_DAYS_FOR_BRIGHTNESS: Final = 90
 _LARGEST_UNNOTICED_SHIFT_HOURS: Final = 0.25
 _LARGEST_SHIFT_HOURS: Final = 3.0
+_SHIFT_NOTED_HOURS: Final = 1.0  # of few days, whose clouds could also be the reason
+_HOTTEST_MEAN_CELSIUS: Final = 42.0  # the hottest months measured have 39 to 41
 
 
 def inspected(rows: Rows, site: Site, shift_hours: float | Literal["auto"]) -> Rows:
@@ -115,6 +117,8 @@ def _plausible(rows: Rows) -> Rows:
                     f"{100 * series[above].max():.0f} %) were set to 100 %"
                 )
             values[column] = np.minimum(series, 1.0)
+    faults += _too_hot(rows) if not faults else []
+    notes += _monotonous(rows)
     ghi = rows.values[GHI]
     known = ghi[np.isfinite(ghi)]
     if not faults and known.size and known.max() <= 2.0 and rows.num_rows * rows.row_minutes >= MINUTES_PER_DAY:
@@ -125,6 +129,31 @@ def _plausible(rows: Rows) -> Rows:
     if faults:
         raise InputError(faults)
     return replace(rows, values=values).noted(*notes)
+
+
+def _too_hot(rows: Rows) -> list[Fault]:
+    """A mean temperature that no place on earth has."""
+    celsius = rows.values[TEMPERATURE]
+    known = celsius[np.isfinite(celsius)]
+    if known.size == 0 or rows.num_rows * rows.row_minutes < MINUTES_PER_DAY or known.mean() <= _HOTTEST_MEAN_CELSIUS:
+        return []
+    message = f"the mean is {known.mean():.0f} degC; is it in Fahrenheit (unit: degF)? declare the unit"
+    return [_fault(rows, message, TEMPERATURE)]
+
+
+def _monotonous(rows: Rows) -> list[str]:
+    """A temperature that never changes, and units in the names of columns that were taken for others."""
+    notes = []
+    for column in rows.values:
+        unit = _UNITS[column] if column != HUMIDITY else "fraction"
+        declared = rows.units.get(column, unit)
+        if (told := unit_in_name(rows.name(column), WEATHER_UNIT_WORDS)) is not None and told != declared:
+            notes.append(f"{rows.name(column)} is read in {declared}; its name says {told}: declare the unit if so")
+    celsius = rows.values[TEMPERATURE]
+    known = celsius[np.isfinite(celsius)]
+    if rows.num_rows * rows.row_minutes >= MINUTES_PER_DAY and known.size > 1 and np.ptp(known) == 0:
+        notes.append(f"{rows.name(TEMPERATURE)} has the same value, {known[0]:g} degC, in all rows")
+    return notes
 
 
 def _what_cannot_be(rows: Rows, column: str, series: FloatArray, wrong: NDArray[np.int64]) -> str:
@@ -139,6 +168,8 @@ def _what_cannot_be(rows: Rows, column: str, series: FloatArray, wrong: NDArray[
         remedy = "is it a sum or in another unit? declare the unit, or mend the row"
     elif column == TEMPERATURE and 180 < value < 340:
         remedy = "is it in kelvin? declare the unit"
+    elif column == TEMPERATURE and high < value < 140:
+        remedy = "is it in Fahrenheit (unit: degF)? declare the unit, or mend the row"
     elif column == HUMIDITY and value <= 110:
         remedy = "is it in percent? declare the unit"
     elif column == PRESSURE and (300 < value < 1100 or 30 < value < 110):
@@ -234,9 +265,16 @@ def _on_solar_noon(rows: Rows, site: Site, shift_hours: float | Literal["auto"])
             if minutes
             else rows
         )
-    if rows.num_rows * rows.row_minutes < _MIN_DAYS_FOR_CLOCK * MINUTES_PER_DAY or abs(site.latitude) > 66:
+    if abs(site.latitude) > 66:
         return rows
     delay = centroid_delay_hours(rows, site)
+    if rows.num_rows * rows.row_minutes < _MIN_DAYS_FOR_CLOCK * MINUTES_PER_DAY:
+        if rows.num_rows * rows.row_minutes < MINUTES_PER_DAY or abs(delay) <= _SHIFT_NOTED_HOURS:
+            return rows
+        return rows.noted(
+            f"the radiation of the file is centred {abs(delay):.1f} h {'after' if delay > 0 else 'before'} solar noon, "
+            "in too few days to tell clouds from a wrong clock; check its time zone and the label of its rows"
+        )
     if abs(delay) > _LARGEST_SHIFT_HOURS:
         raise InputError(
             _fault(

@@ -71,6 +71,7 @@ class Rows:
     value that the file gives for an instant is treated as the mean of the row centred at that instant.
     `clock_minutes` is the offset of the file's clock from UTC; where `typical`, the year is nominal and only month,
     day and time in that clock count. Row 0 stands in line `first_line` of the file (None where lines say nothing).
+    `names` and `units` say what the file calls a column and in which unit it was read, where that is known.
     """
 
     file: str
@@ -85,6 +86,7 @@ class Rows:
     air_phase: int = 0
     first_line: int | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property

@@ -23,6 +23,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import field_validator
 
 from vpp_sim.fields import StrictModel, quantity
 from vpp_sim.time_grid import TimeGrid
@@ -42,6 +43,13 @@ class Site(StrictModel):
     latitude: float = quantity("latitude, north positive", unit="deg", ge=-90, le=90)
     longitude: float = quantity("longitude, east positive", unit="deg", ge=-180, le=180)
     altitude_m: float = quantity("height above sea level", unit="m", ge=-500, le=8000)
+
+    @field_validator("latitude", mode="before")
+    @classmethod
+    def _not_a_longitude(cls, value: object) -> object:
+        if isinstance(value, int | float) and 90 < abs(value) <= 180:
+            raise ValueError(f"must lie between -90 and 90 deg, got {value:g}; are latitude and longitude swapped?")
+        return value
 
 
 @dataclass(frozen=True)

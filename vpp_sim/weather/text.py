@@ -44,6 +44,8 @@ def text_of(path: Path, file: str) -> str:
         raise InputError(Fault("the file is empty; download or export it again", file=file))
     if raw[:2] in (b"PK", b"\x1f\x8b"):
         raise InputError(Fault("is a packed archive; unpack it and give the file inside", file=file))
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(Fault("is UTF-16 text; save it as UTF-8", file=file))
     if b"\0" in raw:
         raise InputError(Fault("is a binary file; give a text file as its source publishes it", file=file))
     try:
