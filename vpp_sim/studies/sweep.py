@@ -93,9 +93,10 @@ def sweep(
     count = workers if workers is not None else cores()
     if count < 1:
         raise InputError(f"--workers: must be at least 1, got {count}")
+    _check_route(study, route)
     with opened_store(Path(out), study, resume=resume) as store:
         running = _Running(store, watch)
-        chosen = _chosen_route(study, store, route)
+        chosen = route or _chosen_route(study, store)
         left = [case for case in study.in_good_order() if case.number not in store.done]
         if left:
             count = max(1, min(count, -(-len(left) // 2)))
@@ -124,17 +125,21 @@ def chunk_size(num_cases: int) -> int:
     return min(max(SMALLEST_CHUNK, 8 * (num_cases // (8 * 24))), LARGEST_CHUNK)
 
 
-def _chosen_route(study: Study, store: Store, wanted: Route | None) -> Route | None:
-    """The route asked for, the one noted earlier, or the only sensible one; None where it is to be measured."""
+def _check_route(study: Study, wanted: Route | None) -> None:
+    """Refuse a route that does not exist or is not open, before anything is written."""
+    if wanted is None:
+        return
+    if wanted not in get_args(Route):
+        raise InputError(f"--route: unknown route {wanted!r}; one of {', '.join(get_args(Route))}")
+    solver = study.scenario(study.cases[0]).dispatch.solver
+    if wanted not in (possible := possible_routes(solver)):
+        raise InputError(f"--route {wanted}: not open with solver {solver}; one of {', '.join(possible)}")
+
+
+def _chosen_route(study: Study, store: Store) -> Route | None:
+    """The route noted earlier, or the only sensible one; None where it is to be measured."""
     first = study.scenario(study.cases[0])
     possible = possible_routes(first.dispatch.solver)
-    if wanted is not None:
-        if wanted not in get_args(Route):
-            raise InputError(f"--route: unknown route {wanted!r}; one of {', '.join(get_args(Route))}")
-        if wanted not in possible:
-            listed = ", ".join(possible)
-            raise InputError(f"--route {wanted}: not open with solver {first.dispatch.solver}; one of {listed}")
-        return wanted
     noted = store.manifest().get("route")
     if noted in possible:
         chosen: Route = noted
