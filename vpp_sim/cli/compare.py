@@ -21,6 +21,7 @@ def compare(folders: tuple[Path, ...], out: Path, everything: bool) -> None:
     """Put runs side by side: KPIs, bill, sizes, and the dispatch of the same week."""
     from rich.table import Table
 
+    from vpp_sim.cli.options import folder_names
     from vpp_sim.cli.progress import phases
     from vpp_sim.cli.tables import show
     from vpp_sim.errors import InputError
@@ -35,7 +36,7 @@ def compare(folders: tuple[Path, ...], out: Path, everything: bool) -> None:
     check_study_place(out)
     with phases() as progress:
         runs = {}
-        for name, folder in zip(_names(folders), folders, strict=True):
+        for name, folder in zip(folder_names(folders), folders, strict=True):
             progress(f"reading {folder}")
             runs[name] = read_folder(folder)
         progress("drawing")
@@ -57,12 +58,3 @@ def compare(folders: tuple[Path, ...], out: Path, everything: bool) -> None:
         shown.add_row(row["group"], row["name"], row["unit"], *(number(float(row[name])) for name in runs))
     show(shown)
     click.echo(f"results: {out / 'comparison.html'}")
-
-
-def _names(folders: tuple[Path, ...]) -> list[str]:
-    """Names of folders, as short as they can be while they differ."""
-    for depth in range(1, 1 + max(len(folder.resolve().parts) for folder in folders)):
-        names = ["/".join(folder.resolve().parts[-depth:]) for folder in folders]
-        if len(set(names)) == len(names):
-            return names
-    return [f"{number + 1}: {folder}" for number, folder in enumerate(folders)]

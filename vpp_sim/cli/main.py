@@ -28,6 +28,7 @@ COMMANDS = {
     "pareto": "Find the least cost at every level of a second aim.",
     "sensitivity": "Change numbers, one at a time or all at once, and see which matter.",
     "compare": "Put result folders side by side.",
+    "policy": "Hold result folders against the rules that parks are asked to meet.",
     "proforma": "Judge what was bought over its years: cash flow, NPV, IRR, payback.",
     "report": "Make the page of a result folder again.",
     "verify": "Verify a result folder from its files alone.",

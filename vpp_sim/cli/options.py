@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def folder_names(folders: Sequence[Path]) -> list[str]:
+    """Names of folders, as short as they can be while they differ."""
+    for depth in range(1, 1 + max(len(folder.resolve().parts) for folder in folders)):
+        names = ["/".join(folder.resolve().parts[-depth:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{number + 1}: {folder}" for number, folder in enumerate(folders)]
 
 
 def scenario_options(command: F) -> F:

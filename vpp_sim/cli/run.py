@@ -65,12 +65,12 @@ def _print(simulation: Simulation, folder: Path, form: str) -> None:
         click.echo(json.dumps(finite(summary_document(simulation)), indent=2, ensure_ascii=False))
         return
     from vpp_sim.cli.tables import show
-    from vpp_sim.report.tables import kpi_table, shortfall_lines, target_table
+    from vpp_sim.report.tables import kpi_table, target_lines, target_table
 
     summary, solver = simulation.summary, simulation.optimal.solver
     show(kpi_table(summary, simulation.scenario.currency))
     if summary.targets:
-        show(target_table(summary.targets, simulation.scenario.currency), *shortfall_lines(summary.targets))
+        show(target_table(summary.targets, simulation.scenario.currency), *target_lines(simulation.optimal, summary.targets))
     passed = sum(check.passed for check in summary.checks)
     click.echo(
         f"solved by {solver.name} in {solver.seconds:.2f} s, gap {solver.gap:.1e}; "

@@ -93,7 +93,7 @@ def _print(sizing: Sizing, folder: Path) -> None:
 
     from vpp_sim.cli.tables import show
     from vpp_sim.report.formats import HEADLINES, kpi_amount, number
-    from vpp_sim.report.tables import shortfall_lines, target_table
+    from vpp_sim.report.tables import target_lines, target_table
 
     run = sizing.simulation
     currency, kpis = run.scenario.currency, run.summary.kpis
@@ -125,7 +125,7 @@ def _print(sizing: Sizing, folder: Path) -> None:
     shown = [f"{words}: {kpi_amount(name, kpis[name])}" for name, words in HEADLINES.items() if name in kpis]
     click.echo("; ".join(shown))
     if run.summary.targets:
-        show(target_table(run.summary.targets, currency), *shortfall_lines(run.summary.targets))
+        show(target_table(run.summary.targets, currency), *target_lines(run.optimal, run.summary.targets))
     click.echo("what the next unit is worth, without its own cost, in the plan before it is handed back:")
     for marginal in sizing.marginal:
         click.echo(f"  {marginal.sentence(currency)}")

@@ -41,7 +41,7 @@ def certificate_kpis(ledger: Ledger, kpis: Mapping[str, Kpi], scenario: Scenario
     share = scenario.policy.certificates.share
     mwh = max(share * kpis["import_kwh"].value / KWH_PER_MWH - LEAST_MWH, 0.0)
     count = float(math.ceil(mwh))
-    covered = f"green certificates for {share:.0%} of the import"
+    covered = f"green certificates for {100 * share:g} % of the import"
     found = {
         "certificates_mwh": Kpi(count, "MWh", f"{covered}, whole certificates of 1 MWh"),
     }

@@ -15,7 +15,8 @@ import numpy as np
 from vpp_sim.components.base import Kpi
 from vpp_sim.policies import PolicyDocument, Rule
 from vpp_sim.scenario import Scenario
-from vpp_sim.units import KG_PER_TONNE, KGCE_PER_KWH
+from vpp_sim.time_grid import TimeGrid
+from vpp_sim.units import HOURS_PER_DAY, KG_PER_TONNE, KGCE_PER_KWH
 
 Verdict = Literal["met", "not met", "does not apply"]
 
@@ -84,6 +85,11 @@ def rule_outcomes(kpis: Mapping[str, Kpi], scenario: Scenario, *, year: int | No
     )
 
 
+def is_a_year(grid: TimeGrid) -> bool:
+    """Whether a horizon is about as long as a year, as rules speak of years."""
+    return YEAR_DAYS[0] <= grid.horizon_hours / HOURS_PER_DAY <= YEAR_DAYS[1]
+
+
 def energy_tce_per_year(kpis: Mapping[str, Kpi], scenario: Scenario) -> float:
     """Electricity used in a year as coal equivalent [tce/a]."""
     return kpis["load_kwh"].value * KGCE_PER_KWH / KG_PER_TONNE / scenario.grid.years
@@ -131,13 +137,11 @@ def _reason(rule: Rule, kpis: Mapping[str, Kpi], scenario: Scenario, year: int) 
 
 def _remarks(rule: Rule, scenario: Scenario, size_tce: float, *, is_given: bool) -> list[str]:
     remarks = []
-    days = scenario.grid.horizon_hours / 24
-    if not YEAR_DAYS[0] <= days <= YEAR_DAYS[1]:
-        remarks.append(f"judged on {days:,.3g} days; the rule speaks of a year")
-    if rule.standing != "direct":
-        remarks.append(STANDING[rule.standing])
+    if not is_a_year(scenario.grid):
+        days = scenario.grid.horizon_hours / HOURS_PER_DAY
+        remarks.append(f"judged on {days:,.4g} days; the rule speaks of a year")
     smallest = min(threshold.from_tce_per_year for threshold in rule.thresholds)
     if rule.standing == "park" and size_tce < smallest:
         whose = "the park" if is_given else "the site"
-        remarks.append(f"{whose} uses {size_tce:,.3g} tce a year, the rule begins at {smallest:,.0f}")
+        remarks.append(f"{whose} uses {size_tce:,.0f} tce a year, the rule begins at {smallest:,.0f}")
     return remarks

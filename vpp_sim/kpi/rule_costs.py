@@ -60,7 +60,7 @@ def with_rule_costs(
 def rule_sentences(result: Dispatch, outcomes: Mapping[str, TargetOutcome]) -> list[str]:
     """What every rule that is a target costs, in words."""
     said = [_sentence(result, name, outcome) for name, outcome in outcomes.items() if not np.isnan(outcome.cost)]
-    if not np.isnan(cost := cost_of(result, ALL_RULES)):
+    if (cost := cost_of(result, ALL_RULES)) > NOTHING * max(abs(result.plan_cost or 0.0), 1.0):
         said.append(f"all rules together cost {_money(result, cost)}")
     return said
 
@@ -79,6 +79,8 @@ def _sentence(result: Dispatch, name: str, outcome: TargetOutcome) -> str:
     )
     if target.price is not None:
         text += f", what is missing priced at {target.price:g} {currency}/{meaning.shortfall_unit}"
+    if not outcome.is_met:
+        text = f"{target.rule} is missed by {outcome.shortfall:,.0f} {meaning.shortfall_unit}: {text}"
     price = outcome.shadow_price / _years(result)
     if not np.isnan(price):
         unit = "percentage point" if meaning.is_share else outcome.shadow_unit

@@ -32,11 +32,24 @@ SHARES: Final = (
     "matching_hourly",
     "matching_step",
     "cfe_score_hourly",
+    "clean_share_with_certificates",
+    "data_centre_green_share",
+    "data_centre_green_share_with_certificates",
+    "ev_valley_share",
     "battery_capacity_after_year",
     "irr",
     "mirr",
     "equity_irr",
 )
+
+#: What the letters behind numbers mean.
+CERTAINTY: Final[Mapping[str, str]] = {
+    "A": "official text or two agreeing sources",
+    "B": "one good source",
+    "C": "assumption: weak source",
+    "D": "assumption: derived",
+    "M": "assumption: unverified",
+}
 
 #: Larger units by the unit inside: from which value on, the word, and how many of the inside unit one is.
 _LARGER: Final[Mapping[str, tuple[tuple[float, str, float], ...]]] = {

@@ -13,7 +13,8 @@ from vpp_sim.components.base import Check, Kpi
 from vpp_sim.kpi import Simulation, Summary
 from vpp_sim.kpi.finance import formulas_in
 from vpp_sim.report.figures.parts import labels_of
-from vpp_sim.report.formats import HEADLINES, SHARES, amount, change, in_order, number, percent
+from vpp_sim.report.formats import CERTAINTY, HEADLINES, SHARES, amount, change, in_order, number, percent
+from vpp_sim.report.policy import policy_section
 from vpp_sim.report.sections import figure_sections, headline_change
 from vpp_sim.scenario.describe import parameters
 
@@ -42,13 +43,6 @@ SERVICE: Final[Mapping[str, str]] = {
 LEAST_SHARE: Final = 1e-6
 #: Entries of a list that are shown.
 MOST_SHOWN: Final = 12
-CERTAINTY: Final[Mapping[str, str]] = {
-    "A": "official text or two agreeing sources",
-    "B": "one good source",
-    "C": "assumption: weak source",
-    "D": "assumption: derived",
-    "M": "assumption: unverified",
-}
 
 
 def run_page(simulation: Simulation) -> str:
@@ -75,6 +69,7 @@ def run_page(simulation: Simulation) -> str:
             checks=_checks(summary),
             failed=[check for check in summary.checks if not check.passed],
             bill_lines=_bill_lines(simulation),
+            policy=policy_section(simulation),
             certainty=CERTAINTY,
             formulas=formulas_in(kpi.definition for kpi in summary.kpis.values()),
         )

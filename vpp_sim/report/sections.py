@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: A map by day and hour needs so many days, a view by month so many months.
 LEAST_DAYS: Final = 14
 LEAST_MONTHS: Final = 2
+#: A part of the load below this is nothing.
+NOTHING: Final = 1e-4
 #: Stores that get a map of their own.
 MOST_STORES: Final = 4
 
@@ -67,6 +69,7 @@ def figure_sections(simulation: Simulation) -> list[Section]:
         ("storage", "Storage", _storage),
         ("grid", "Grid connection", _grid),
         ("bill", "Bill", _bill),
+        ("policy", "Rules, clean energy and emissions", _policy),
         ("moved", "Demand that was moved in time", _moved),
         ("prices", "What a kilowatt-hour is worth", _prices),
     ]
@@ -160,6 +163,29 @@ def _bill(simulation: Simulation, album: _Album) -> Iterator[Picture]:
         words = {"none": "This tariff does not charge for it."}.get(basis, "What the charge for power rests on.")
         title = "Highest import of each month, as measured"
         yield album.of_axes(title, words, figures.monthly_peaks(simulation))
+
+
+def _policy(simulation: Simulation, album: _Album) -> Iterator[Picture]:
+    summary, grid = simulation.summary, simulation.optimal.grid
+    title = "Renewable generation against load, in ever shorter periods"
+    if summary.kpis["renewable_available_kwh"].value <= 0:
+        yield Picture(title, "The site has no renewable plant.")
+        return
+    caption = (
+        "The finer the period, the less the surplus of one time can stand for what is wanting at another; hour by hour "
+        "is what is called 24/7 matching. "
+    )
+    if summary.kpis["export_kwh"].value <= NOTHING * summary.kpis["load_kwh"].value:
+        caption += "Nothing is exported here: what is generated is used on the spot or stored, so the ladder is flat. "
+    figure = figures.new_figure(2.9)
+    if grid.num_days < LEAST_DAYS:
+        figures.matching_ladder(summary, figure.add_subplot(), step_minutes=grid.step_minutes)
+    else:
+        left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.0])
+        figures.matching_ladder(summary, left, step_minutes=grid.step_minutes)
+        figures.matching_by_month_and_hour(summary.ledger, right)
+        caption += "Right: the hours and months that the site's own sun covers, direct and through storage."
+    yield album.picture(title, caption, figure)
 
 
 def _moved(simulation: Simulation, album: _Album) -> Iterator[Picture]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from vpp_sim.kpi.rule_costs import rule_sentences
 from vpp_sim.report.formats import HEADLINES, SHARES, amount, change, in_order, number, percent
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from vpp_sim.dispatch import Dispatch
     from vpp_sim.kpi import Summary
     from vpp_sim.kpi.targets import TargetOutcome
 
@@ -70,8 +72,8 @@ def target_table(outcomes: Mapping[str, TargetOutcome], currency: str) -> Table:
     return table
 
 
-def shortfall_lines(outcomes: Mapping[str, TargetOutcome]) -> list[str]:
-    """When most is wanting of the targets that are missed."""
-    return [
+def target_lines(result: Dispatch, outcomes: Mapping[str, TargetOutcome]) -> list[str]:
+    """What targets that are rules cost, and when most is wanting of those that are missed."""
+    return rule_sentences(result, outcomes) + [
         f"targets.{name} is missed most at {'; '.join(found.times)}" for name, found in outcomes.items() if found.times
     ]

@@ -5,6 +5,7 @@ declare. Matplotlib is imported when something is drawn.
 """
 
 from vpp_sim.report.figures.energy_flow import energy_flow, energy_flows
+from vpp_sim.report.figures.matching import matching_by_month_and_hour, matching_ladder
 from vpp_sim.report.figures.money import monthly_bills, monthly_peaks
 from vpp_sim.report.figures.overview import overview
 from vpp_sim.report.figures.parts import Part, marginal_price, parts_of, prices_of
@@ -37,6 +38,8 @@ __all__ = [
     "figure_of",
     "heat_map",
     "marginal_price",
+    "matching_by_month_and_hour",
+    "matching_ladder",
     "monthly_bills",
     "monthly_origins",
     "monthly_peaks",
