@@ -43,7 +43,7 @@ MOST_POINTS: Final = 101
 DEFAULT_POINTS: Final = 7
 #: Default ranges, as multiples of what the site has.
 STORAGE_RANGE: Final = (0.0, 2.0)
-LARGEST_TRANSFORMER: Final = 2.5
+LARGEST_TRANSFORMER: Final = 2.0
 #: Most quarter-hours that are solved to see what longer steps understate.
 MOST_QUARTER_HOURS: Final = 110_000
 QUARTER_HOUR_MINUTES: Final = 15
@@ -129,7 +129,10 @@ class Switch:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """Costs of every basis along a number: `table` has the value and a column a basis (NaN where it cannot be run)."""
+    """Costs of every basis along a number: `table` has the value and a column a basis (NaN where it cannot be run).
+
+    Its rows are the even values and the switches. `base` is the value of the scenario, NaN where it has several.
+    """
 
     along: Along
     unit: str
@@ -246,12 +249,10 @@ def compare_bases(
     progress(f"{len(cases)} cases: every basis, with and without storage")
     rows, checks = _solved(planner, scenario, cases, left_out)
     study = BillingStudy(scenario, stores, rows, left_out, checks=checks)
-    solved = [case for case in cases if _key(case.name, case.storage) not in left_out]
-    asked = _default_searches(study) if along is None else along
     searches = []
-    for each in asked:
-        for side in sides:
-            found = [case for case in solved if case.storage == side]
+    for side in sides:
+        found = [case for case in cases if case.storage == side and _key(case.name, side) not in left_out]
+        for each in _default_searches(study, side) if along is None else along:
             if found and (each.path != "storage_scale" or side):
                 progress(f"the cheapest basis along {each.path}, {'with' if side else 'without'} storage")
                 searches.append(_search(planner, scenario, found, each, stores))
@@ -383,16 +384,16 @@ def _row(case: _Case, plan: Plan) -> BasisCost:
     )
 
 
-def _default_searches(study: BillingStudy) -> list[Along]:
-    """Transformers from the largest peak there is, for smaller ones could not carry it, and storage from none on."""
+def _default_searches(study: BillingStudy, storage: bool) -> list[Along]:
+    """The transformers, from what the least peak of the side needs, and storage from none to twice what there is."""
     found = []
     connection = study.scenario.components[_connection(study.scenario)]
     transformers = getattr(connection, "transformer_kva")  # noqa: B009
-    peak = max(row.peak_kw for row in study.rows)
-    if transformers is not None and peak > 0:
-        low = float(np.ceil(peak / 10.0) * 10.0)
-        found.append(Along("transformer_kva", low, max(LARGEST_TRANSFORMER * transformers, 1.5 * low)))
-    if study.storage_components and any(row.storage for row in study.rows):
+    peaks = [row.peak_kw for row in study.rows if row.storage == storage]
+    if transformers is not None and peaks:
+        low = max(float(np.ceil(1.05 * min(peaks) / 10.0) * 10.0), 10.0)
+        found.append(Along("transformer_kva", low, LARGEST_TRANSFORMER * max(transformers, low)))
+    if storage and study.storage_components:
         found.append(Along("storage_scale", *STORAGE_RANGE))
     return found
 
@@ -445,7 +446,9 @@ def _search(planner: Planner, base: Scenario, cases: list[_Case], along: Along, 
         if current and following and following != current:
             switches += between(low, high, current, following)
         current = following
-    table = pd.DataFrame([{"value": value, **costs_there} for value, costs_there in zip(values, listed, strict=True)])
+    # the switches are points of the lines as well
+    values = sorted({*values, *(switch.value for switch in switches)})
+    table = pd.DataFrame([{"value": value, **costs(value, cases)} for value in values])
     unit = WORDS.get(along.path, "").replace("currency", base.currency)
     return Search(along, unit, side, now, table, switches)
 
@@ -514,7 +517,7 @@ def _setter(
         if along.low <= 0:
             raise InputError("--along transformer_kva: must be above 0 kVA")
         own = getattr(scenario.components[name], "transformer_kva")  # noqa: B009
-        return lambda site, value: _with(site, name, transformer_kva=value), np.nan if own is None else float(own)
+        return lambda site, value: _behind(site, name, value), np.nan if own is None else float(own)
     if along.path == "storage_scale":
         if along.low < 0:
             raise InputError("--along storage_scale: must be at least 0")
@@ -531,6 +534,13 @@ def _setter(
 
 def _with(scenario: Scenario, name: str, **numbers: Any) -> Scenario:
     return scenario.with_components(**{name: scenario.components[name].model_copy(update=numbers)})
+
+
+def _behind(scenario: Scenario, name: str, transformer_kva: float) -> Scenario:
+    """The site behind other transformers, which carry their kVA at power factor 1 at most."""
+    limit = getattr(scenario.components[name], "import_limit_kw")  # noqa: B009
+    carried = limit if isinstance(limit, FreeSize) else min(limit, transformer_kva)
+    return _with(scenario, name, transformer_kva=transformer_kva, import_limit_kw=carried)
 
 
 def _scaled(scenario: Scenario, stores: tuple[str, ...], factor: float) -> Scenario:
