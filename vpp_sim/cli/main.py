@@ -27,6 +27,7 @@ COMMANDS = {
     "size": "Find the capacities of least cost, and cost against size.",
     "pareto": "Find the least cost at every level of a second aim.",
     "sensitivity": "Change numbers, one at a time or all at once, and see which matter.",
+    "tariff": "Find the cheapest charge for power, with and without storage.",
     "compare": "Put result folders side by side.",
     "policy": "Hold result folders against the rules that parks are asked to meet.",
     "proforma": "Judge what was bought over its years: cash flow, NPV, IRR, payback.",
