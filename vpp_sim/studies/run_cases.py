@@ -6,9 +6,7 @@ how long it took. A case that fails is a row as well, with its reason.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -27,14 +25,15 @@ from vpp_sim.lp import Solution
 from vpp_sim.scenario import Scenario
 from vpp_sim.studies.routes import Answers, Route
 from vpp_sim.studies.study import OVERRIDE, Case, Study
+from vpp_sim.whole_files import whole_file
 
 Row = dict[str, Any]
 T = TypeVar("T")
 
 #: Longest reason that a row keeps.
 LONGEST_REASON = 2000
-#: Read inputs of components, and weather, that a worker keeps for other cases.
-KEPT_INPUTS, KEPT_WEATHER = 64, 8
+#: Read inputs of components, and weather, that a worker keeps for other cases; about 1.5 MB each.
+KEPT_INPUTS, KEPT_WEATHER = 64, 64
 
 
 @dataclass(frozen=True)
@@ -287,13 +286,10 @@ def write_series(optimal: Dispatch, folder: Path, number: int) -> None:
         InputError: it cannot be written.
     """
     target = folder / f"case-{number:07d}.parquet"
-    made = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        optimal.frame().to_parquet(made)
-        made.replace(target)
+        with whole_file(target) as made:
+            optimal.frame().to_parquet(made)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            made.unlink(missing_ok=True)
         raise InputError(
             f"{target}: the time series cannot be written: {error.strerror or error}; what is finished is safe, and "
             "--resume goes on with the other cases once there is room"
