@@ -193,17 +193,17 @@ FILES: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "too many columns": (
         table([f"{HOURS[0]},1", f"{HOURS[1]},2,5"]),
         {},
-        "load.csv:3: has 3 columns, expected 2",
+        "load.csv:3: has 3 columns, expected 2; are there decimal commas? separate columns by semicolons then",
     ),
     "too many columns below remarks": (
         "# a\n# b\n" + table([f"{HOURS[0]},1", f"{HOURS[1]},2,5"]),
         {},
-        "load.csv:5: has 3 columns, expected 2",
+        "load.csv:5: has 3 columns, expected 2; are there decimal commas? separate columns by semicolons then",
     ),
     "too few columns": (
         table([f"{HOURS[0]},1", "", f"{HOURS[1]}"]),
         {},
-        "load.csv:4: has 1 columns, expected 2",
+        "load.csv:4: has 1 column, expected 2; is it cut off?",
     ),
     "another time": (
         table([f"2024-01-01 {hour:02d}:00,1" for hour in range(4)]),

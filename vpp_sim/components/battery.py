@@ -47,6 +47,13 @@ from vpp_sim.components.battery_ageing import Ageing, Container, Progress, Stres
 from vpp_sim.fields import quantity
 from vpp_sim.lp.builder import GlobalVariable, Term
 from vpp_sim.profiles import profile_files, profile_series
+from vpp_sim.tariffs import import_price_per_kwh
+
+#: Beyond these a battery is possible but odd; assumptions.
+MOST_C_RATE, MOST_HOURS = 15.0, 100.0
+LEAST_ROUND_TRIP = 0.5
+MOST_SELF_DISCHARGE = 0.005
+ODD_WEAR = 10.0
 
 
 class Battery(Component):
@@ -113,8 +120,9 @@ class Battery(Component):
     def inputs(self, context: Context) -> Inputs:
         """`cell_celsius`, where it is more than a number."""
         given = self.ageing.temperature_celsius
+        notes = self._oddities(context)
         if isinstance(given, int | float):
-            return Inputs()
+            return Inputs(notes=notes)
         if isinstance(given, Container):
             celsius = np.clip(context.weather.temperature_celsius, given.min_celsius, given.max_celsius)
         else:
@@ -126,7 +134,36 @@ class Battery(Component):
                 path="ageing.temperature_celsius",
                 plausible_max=60.0,
             )
-        return Inputs(series={"cell_celsius": celsius})
+        return Inputs(series={"cell_celsius": celsius}, notes=notes)
+
+    def _oddities(self, context: Context) -> tuple[str, ...]:
+        """Remarks on numbers that are possible but look as if something else were meant."""
+        notes = []
+        power, energy = self.power_kw, self.energy_kwh
+        if not isinstance(power, FreeSize) and not isinstance(energy, FreeSize) and power > 0 and energy > 0:
+            hours = energy / power
+            if not 1 / MOST_C_RATE <= hours <= MOST_HOURS:
+                unit = "energy_kwh in MWh, or power_kw in W" if hours < 1 else "energy_kwh in Wh, or power_kw in MW"
+                notes.append(f"{energy:g} kWh at {power:g} kW last {hours:.3g} h; is {unit}?")
+        efficiency = self.charge_efficiency * self.discharge_efficiency
+        if efficiency < LEAST_ROUND_TRIP:
+            notes.append(f"charge_efficiency and discharge_efficiency give back {efficiency:.1%} of the energy")
+        if self.self_discharge_per_hour > MOST_SELF_DISCHARGE:
+            kept = (1 - self.self_discharge_per_hour) ** 24
+            notes.append(f"self_discharge_per_hour {self.self_discharge_per_hour:g} leaves {kept:.0%} after a day")
+        ends = [
+            name for name in ("soc_start", "soc_end") if getattr(self, name) != type(self).model_fields[name].default
+        ]
+        if self.closure == "cyclic" and ends:
+            notes.append(f"{' and '.join(ends)} count with closure: fixed only; this battery ends where it began")
+        tariff = context.tariff
+        dearest = 0.0 if tariff.import_series else float(import_price_per_kwh(tariff, context.grid).max())
+        if 0 < ODD_WEAR * dearest < self.wear_cost_per_kwh:
+            notes.append(
+                f"wear_cost_per_kwh {self.wear_cost_per_kwh:g} is far above the dearest import, {dearest:.3g} per kWh: "
+                "no cycle pays; is it per MWh?"
+            )
+        return tuple(notes)
 
     def add_to(self, block: Block) -> None:
         """Charge, discharge, energy, their limits, the dynamics and the closure."""
@@ -202,7 +239,10 @@ class Battery(Component):
         found.append(Adjustable("soc_min", "lowest state of charge", "-", self.soc_min, 0.0))
         found.append(Adjustable("soc_max", "highest state of charge", "-", self.soc_max, 1.0))
         if self.closure == "fixed":
-            for name, words in (("soc_start", "state of charge at the start"), ("soc_end", "state of charge at the end")):
+            for name, words in (
+                ("soc_start", "state of charge at the start"),
+                ("soc_end", "state of charge at the end"),
+            ):
                 for limit in (self.soc_min, self.soc_max):
                     found.append(Adjustable(name, words, "-", getattr(self, name), limit))
             found.append(Adjustable("closure", "closure", "-", "fixed", "cyclic"))

@@ -83,6 +83,11 @@ def _pue_form(value: Any) -> str:
 Pue = Annotated[Annotated[PlateauPue, Tag("plateau")] | Annotated[Profile, Tag("profile")], Discriminator(_pue_form)]
 
 
+#: No facility has more; 1.2 to 2 are usual.
+MOST_PUE = 10.0
+#: Racks of accelerators have up to 150 kW.
+ODD_RACK_KW = 500.0
+
 _RACKS_NEEDED = "racks: must be a number where managed is false: what runs at once depends on it"
 
 
@@ -170,6 +175,9 @@ class DataCentre(Component):
             raise ValueError(f"classes: each needs a name of its own, got {', '.join(doubled)} more than once")
         if isinstance(self.pue, float) and self.pue < 1:
             raise ValueError(f"pue: must be at least 1, got {self.pue:g}")
+        if isinstance(self.pue, float) and self.pue > MOST_PUE:
+            percent = f"; {self.pue:g} % is {self.pue / 100:g}" if self.pue >= 100 else ""
+            raise ValueError(f"pue: must be at most {MOST_PUE:g}, got {self.pue:g}{percent}")
         if not self.managed and isinstance(self.racks, FreeSize):
             raise ValueError(_RACKS_NEEDED)
         return self
@@ -201,6 +209,7 @@ class DataCentre(Component):
                     path=f"classes[{position}].arrivals_kw",
                     plausible_max=largest,
                     ge=0.0,
+                    notes=notes,
                 )
             except InputError as error:
                 faults.extend(error.faults)
@@ -209,14 +218,44 @@ class DataCentre(Component):
                 notes.append(
                     f"{job.name}: a delay of {job.max_delay_hours:g} h is {delay:g} h in whole steps (rounded down)"
                 )
+            if job.max_delay_hours >= context.grid.horizon_hours:
+                hours = f"{job.max_delay_hours:g} h is as long as the horizon ({context.grid.horizon_hours:g} h)"
+                notes.append(f"{job.name}: a delay of {hours}; is max_delay_hours in minutes?")
+            if job.run_hours is not None and job.run_hours > job.max_delay_hours:
+                notes.append(
+                    f"{job.name}: run_hours {job.run_hours:g} is longer than max_delay_hours {job.max_delay_hours:g}, "
+                    "which is the longest wait until a job starts, not until it ends"
+                )
         if faults:
             raise InputError(faults)
+        if self.rack_power_kw > ODD_RACK_KW:
+            notes.append(f"rack_power_kw is {self.rack_power_kw:,.6g}; is it in W?")
+        notes += self._too_much_work(series, context.grid)
         return Inputs(series=series, notes=tuple(notes))
+
+    def _too_much_work(self, series: dict[str, FloatArray], grid: TimeGrid) -> list[str]:
+        """A remark where the racks can never do all the work that is handed in."""
+        most = (1 - self.idle_share) * self.it_kw(self.racks.max if isinstance(self.racks, FreeSize) else self.racks)
+        arrivals = {job.name: series[f"{job.name}_arrivals_kw"] for job in self.classes}
+        at_once = [job.name for job in self.classes if job.delay_steps(grid) == 0]
+        now = sum((arrivals[name] for name in at_once), np.zeros(grid.num_steps))
+        missed = max(
+            float(np.maximum(now - most, 0.0).sum()) * grid.step_hours,
+            sum(float(power.sum()) for power in arrivals.values()) * grid.step_hours - most * grid.horizon_hours,
+        )
+        if missed <= 1e-6 * most * grid.horizon_hours:
+            return []
+        reach = f"reaches {now.max():,.4g} kW" if now.max() > most else "is more in all than they can do"
+        names = ", ".join(at_once if now.max() > most else arrivals)
+        return [
+            f"work handed in ({names}) {reach}, the racks do {most:,.4g} kW beside their idle power: at least "
+            f"{missed:,.4g} kWh will be missed; more racks or occupancy, or less work, would do"
+        ]
 
     def _pue_series(self, context: Context, notes: list[str]) -> FloatArray:
         if not isinstance(self.pue, PlateauPue):
             return profile_series(
-                self.pue, context.grid, quantity="fraction", base_dir=context.base_dir, path="pue", ge=1.0
+                self.pue, context.grid, quantity="fraction", base_dir=context.base_dir, path="pue", ge=1.0, le=MOST_PUE
             )
         outside = context.weather.temperature_celsius
         for medium, share, limit in (

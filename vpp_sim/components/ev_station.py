@@ -65,6 +65,10 @@ if TYPE_CHECKING:
 HAND_BACK_TOLERANCE_KW = 1e-6
 
 
+#: Above these a session in the middle of all is odd: the largest lorries have 1,000 kWh and 1,000 kW.
+ODD_SESSION_KWH, ODD_SESSION_KW = 1500.0, 1500.0
+
+
 class V2g(StrictModel):
     """What the vehicles allow when they may discharge to the site (mode v2g)."""
 
@@ -135,6 +139,7 @@ class EvStation(Component):
             sessions = sessions.sort_values("arrival_hours", kind="stable", ignore_index=True)
         if sessions.empty:
             notes = (*notes, "no session arrives on the horizon")
+        notes = (*notes, *_oddities(sessions), *(note for fleet in self.fleets for note in _short_stays(fleet)))
         sessions, more_notes = self._prepared(sessions, grid)
         series = {"on_arrival_kw": self._on_arrival_kw(sessions, grid)}
         if (valley := valley_share(context.tariff, grid)) is not None:
@@ -463,6 +468,32 @@ class EvStation(Component):
         delivered = np.cumsum(into_vehicles) * grid.step_hours
         checks.append(limit_check("never earlier than the sessions allow", delivered, -np.inf, earliest, total))
         return checks
+
+
+def _oddities(sessions: pd.DataFrame) -> tuple[str, ...]:
+    """Remarks on sessions that are possible but look as if they were in another unit, or doubled."""
+    notes = []
+    for column, most, unit in (("energy_kwh", ODD_SESSION_KWH, "Wh"), ("max_kw", ODD_SESSION_KW, "W")):
+        middle = float(sessions[column].median()) if len(sessions) else 0.0
+        if middle > most:
+            name = {"max_kw": "max_kw or charger_power_kw"}.get(column, column)
+            kilo = "kWh" if unit == "Wh" else "kW"
+            notes.append(f"{name} is {middle:,.6g} {kilo} for the session in the middle; is it in {unit}?")
+    doubled = int(sessions.duplicated(["arrival_hours", "departure_hours", "energy_kwh", "max_kw"]).sum())
+    if doubled and not sessions["arrival_hours"].mod(0.25).eq(0).all():
+        notes.append(f"{doubled} sessions stand twice, alike in all numbers; remove the copies if they are none")
+    return tuple(notes)
+
+
+def _short_stays(fleet: Fleet) -> tuple[str, ...]:
+    """A remark where the mean stay is too short for the mean energy, and stays are made longer."""
+    needed = fleet.energy_kwh / fleet.charger_power_kw
+    if fleet.dwell_hours is None or fleet.dwell_hours >= needed:
+        return ()
+    return (
+        f"{fleet.name}: dwell_hours {fleet.dwell_hours:g} is too short for {fleet.energy_kwh:g} kWh at "
+        f"{fleet.charger_power_kw:g} kW ({needed:.3g} h); stays are made as long as charging takes",
+    )
 
 
 def _missing_kwh(need_kwh: Any, served_kwh: Any) -> float:

@@ -66,16 +66,20 @@ from vpp_sim.tariffs import (
     export_price_per_kwh,
     import_price_per_kwh,
 )
+from vpp_sim.tariffs.plausible import price_notes
 from vpp_sim.time_grid import TimeGrid
 
 #: Price of an overload of the uncontrolled site [currency/kWh]: above all others, for it is the last resort.
 UNCONTROLLED_OVERLOAD_PRICE = 100.0
 
+#: No kWh of electricity emits more; the worst oil and coal plants have 1.2 to 1.5.
+MOST_KG_PER_KWH = 3.0
+
 #: Profiles of the grid's emissions: name in `Flows.import_factors`, field, quantity, largest sensible value.
 FACTORS = (
-    ("location", "emission_location_kg_per_kwh", "emission_factor", None),
-    ("market", "emission_market_kg_per_kwh", "emission_factor", None),
-    ("park", "emission_park_kg_per_kwh", "emission_factor", None),
+    ("location", "emission_location_kg_per_kwh", "emission_factor", MOST_KG_PER_KWH),
+    ("market", "emission_market_kg_per_kwh", "emission_factor", MOST_KG_PER_KWH),
+    ("park", "emission_park_kg_per_kwh", "emission_factor", MOST_KG_PER_KWH),
     ("clean_share", "clean_share", "fraction", 1.0),
 )
 EMISSION_FACTORS = tuple(name for name, _, kind, _ in FACTORS if kind == "emission_factor")
@@ -160,6 +164,7 @@ class Grid(Component):
         """
         grid, tariff = context.grid, context.tariff
         self._check_demand(tariff)
+        notes: list[str] = []
         wanted: dict[str, Callable[[], FloatArray]] = {
             field: partial(
                 profile_series,
@@ -170,12 +175,13 @@ class Grid(Component):
                 path=field,
                 ge=0,
                 le=largest,
+                notes=notes,
             )
             for _, field, kind, largest in FACTORS
         }
         for name, reference in (("import_series", tariff.import_series), ("export_series", tariff.export_series)):
             if reference is not None:
-                wanted[f"{name}_per_kwh"] = partial(_price_series, reference, context, f"tariff.{name}")
+                wanted[f"{name}_per_kwh"] = partial(_price_series, reference, context, f"tariff.{name}", notes)
         series = _all_read(wanted)
         import_price = import_price_per_kwh(tariff, grid, series.get("import_series_per_kwh"))
         export_price = export_price_per_kwh(tariff, grid, series.get("export_series_per_kwh"))
@@ -183,7 +189,8 @@ class Grid(Component):
         series["import_available"] = _availability(self.outages, ("both", "import"), grid)
         export_available = _availability(self.outages, ("both", "export"), grid)
         series["export_available"] = self._where_it_may_export(export_price, import_price, export_available, context)
-        return Inputs(series=series, notes=_notes(tariff, grid, self.outages))
+        notes += price_notes(tariff, import_price, series.get("import_series_per_kwh"))
+        return Inputs(series=series, notes=(*_notes(tariff, grid, self.outages), *notes))
 
     def _demand_rule(self, tariff: Tariff) -> AnyDemand:
         """The charge for power with this connection's numbers; of a declared demand that is free, its largest."""
@@ -339,9 +346,9 @@ def _all_read(wanted: Mapping[str, Callable[[], FloatArray]]) -> dict[str, Float
     return series
 
 
-def _price_series(reference: SeriesReference, context: Context, path: str) -> FloatArray:
+def _price_series(reference: SeriesReference, context: Context, path: str, notes: list[str]) -> FloatArray:
     profile = FileProfile(**reference.model_dump())
-    return profile_series(profile, context.grid, quantity="price", base_dir=context.base_dir, path=path)
+    return profile_series(profile, context.grid, quantity="price", base_dir=context.base_dir, path=path, notes=notes)
 
 
 def _availability(outages: list[Outage], kinds: tuple[str, ...], grid: TimeGrid) -> FloatArray:

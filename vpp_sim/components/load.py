@@ -64,14 +64,18 @@ class Load(Component):
 
     def inputs(self, context: Context) -> Inputs:
         """`power_kw`."""
-        power = profile_series(self.profile, context.grid, quantity="power", base_dir=context.base_dir, path="profile")
-        if (power < 0).any():
-            step = int(np.argmax(power < 0))
-            when = context.grid.local[step]
-            raise InputError(Fault(f"a load must be at least 0 kW, got {power[step]:g} at {when}", path="profile"))
+        if isinstance(self.profile, int | float) and self.profile < 0:
+            message = f"a load must be at least 0 kW, got {self.profile:g}; generation is a component of its own (pv)"
+            raise InputError(Fault(message, path="profile"))
+        notes: list[str] = []
+        power = profile_series(
+            self.profile, context.grid, quantity="power", base_dir=context.base_dir, path="profile", ge=0.0, notes=notes
+        )
         if self.peak_kw is not None:
             power = scaled_to_peak(power, self.peak_kw)
-        return Inputs(series={"power_kw": power})
+        if not power.any() and not notes:
+            notes.append("its power is zero throughout the horizon")
+        return Inputs(series={"power_kw": power}, notes=tuple(notes))
 
     def add_to(self, block: Block) -> None:
         """A fixed use, and what may be shed of it."""

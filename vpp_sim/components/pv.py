@@ -46,8 +46,10 @@ from vpp_sim.components.base import (
     Values,
     limit_check,
 )
+from vpp_sim.errors import Fault, InputError
 from vpp_sim.fields import quantity
-from vpp_sim.profiles import Profile, profile_files, profile_series
+from vpp_sim.profiles import FileProfile, Profile, profile_files, profile_series
+from vpp_sim.units import HOURS_PER_DAY
 
 if TYPE_CHECKING:
     from vpp_sim.weather import Weather
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
 
 _STANDARD_IRRADIANCE_W_PER_M2 = 1000.0
 _STANDARD_CELL_CELSIUS = 25.0
+_MOST_YIELD = 2.0  # kW per kWp that no cloud edge on a cold day reaches
+_MOST_AT_NIGHT = 0.05  # share of a yield; a label at the other end of an hour puts less there
 
 
 class Pv(Component):
@@ -99,6 +103,20 @@ class Pv(Component):
                 raise ValueError(f"{name}: has no effect beside a yield_profile; leave out one of them")
         return self
 
+    def _refuse_night(self, given: FloatArray, context: Context) -> None:
+        """A yield of which much falls into the night has another clock than the site."""
+        from vpp_sim.weather.sun import sun_over_grid
+
+        dark = sun_over_grid(context.grid, context.site).daylight == 0
+        share = float(given[dark].sum()) / max(float(given.sum()), 1e-9)
+        if share > _MOST_AT_NIGHT:
+            first = context.grid.local[int(np.argmax(dark & (given > 0)))]
+            message = (
+                f"{share:.0%} of the yield falls into the night at the site, first at {first:%Y-%m-%d %H:%M}; the time "
+                "zone of the file (timezone:), the label of its rows (label:) or the site's longitude is wrong"
+            )
+            raise InputError(Fault(message, path="yield_profile"))
+
     def files(self, base_dir: Path) -> tuple[Path, ...]:
         """The profile's file, if it has one."""
         return () if self.yield_profile is None else profile_files(self.yield_profile, base_dir)
@@ -106,6 +124,7 @@ class Pv(Component):
     def inputs(self, context: Context) -> Inputs:
         """`yield_kw_per_kwp`, and from weather `poa_w_per_m2` and `cell_celsius`."""
         if self.yield_profile is not None:
+            notes = ["yield from a profile, not from weather"]
             given = profile_series(
                 self.yield_profile,
                 context.grid,
@@ -114,8 +133,12 @@ class Pv(Component):
                 path="yield_profile",
                 plausible_max=1.0,
                 ge=0.0,
+                le=_MOST_YIELD,
+                notes=notes,
             )
-            return Inputs(series={"yield_kw_per_kwp": given}, notes=("yield from a profile, not from weather",))
+            if isinstance(self.yield_profile, FileProfile) and context.grid.horizon_hours >= HOURS_PER_DAY:
+                self._refuse_night(given, context)
+            return Inputs(series={"yield_kw_per_kwp": given}, notes=tuple(notes))
         from vpp_sim.weather.sun import sun_over_grid
 
         weather = context.weather
@@ -134,11 +157,19 @@ class Pv(Component):
         )
         series = {"yield_kw_per_kwp": yields, "poa_w_per_m2": plane.total, "cell_celsius": cell}
         hours = context.grid.step_hours
+        notes = []
+        away = 180.0 if context.site.latitude < 0 else 0.0
+        if abs(context.site.latitude) > 23.5 and self.tilt_deg >= 10 and _apart_deg(self.azimuth_deg, away) < 60:
+            towards, equator = ("south", "north, 0") if context.site.latitude < 0 else ("north", "south, 180")
+            notes.append(
+                f"azimuth_deg {self.azimuth_deg:g} faces {towards}, away from the sun; it counts from north clockwise, "
+                f"the equator lies {equator}"
+            )
         note = (
             f"{plane.total.sum() * hours / 1000:,.0f} kWh/m2 on the plane give {yields.sum() * hours:,.0f} kWh per kWp "
             "over the horizon (Hay-Davies, Martin-Ruiz, Faiman, PVWatts)"
         )
-        return Inputs(series=series, notes=(*weather.notes, note))
+        return Inputs(series=series, notes=(*weather.notes, note, *notes))
 
     def remaining_share(self) -> float:
         """What losses and age leave of the DC power.
@@ -233,6 +264,15 @@ class PlaneOfArray:
     def total(self) -> FloatArray:
         """All light on the plane [W/m2]."""
         return self.beam + self.sky + self.ground
+
+
+def _apart_deg(one: float, other: float) -> float:
+    """Angle between two directions.
+
+    >>> _apart_deg(350, 10)
+    20
+    """
+    return abs((one - other + 180) % 360 - 180)
 
 
 def plane_of_array(weather: Weather, sun: SunMeans, tilt_deg: float, azimuth_deg: float, albedo: float) -> PlaneOfArray:

@@ -14,10 +14,15 @@ from vpp_sim.profiles.model import FileProfile
 from vpp_sim.profiles.read import Series, read_series
 from vpp_sim.profiles.resample import Kind, calendar_resampled, resampled
 from vpp_sim.time_grid import TimeGrid
-from vpp_sim.units import FACTORS
+from vpp_sim.units import FACTORS, POWER_UNIT_WORDS, PRICE_UNIT_WORDS, unit_in_name
 
 #: How many times above the largest plausible value a series must be to be called wrong.
 IMPLAUSIBLE: Final = 100.0
+#: No value of any quantity is larger in its inside unit: a TW, or what a solver could not work with.
+ABSURD: Final = 1e9
+#: A value this many times above all but a thousandth of its series is told.
+SPIKE: Final = 10.0
+_WORTH_A_LOOK: Final = 24  # values; a shorter series may well be constant
 MINUTES_PER_YEAR: Final = (525_600, 527_040)
 FILE_STEPS: Final = (1, 5, 10, 15, 20, 30, 60)
 
@@ -32,6 +37,7 @@ def profile_series(
     plausible_max: float | None = None,
     ge: float | None = None,
     le: float | None = None,
+    notes: list[str] | None = None,
 ) -> FloatArray:
     """Values of a `Profile` on the axis, (num_steps,), in the inside unit of `quantity` (a key of `units.FACTORS`).
 
@@ -54,13 +60,14 @@ def profile_series(
             unit is declared wrongly (W declared as kW). Bounds are in the inside unit, for `energy` per hour.
         ge: least allowed value.
         le: largest allowed value.
+        notes: takes remarks on what is possible but odd in a file.
 
     Raises:
         InputError: with a fault for every value, row or key that cannot be used.
     """
     bounds = _Bounds(quantity, plausible_max, ge, le)
     if isinstance(profile, FileProfile):
-        return _from_file(profile, grid, quantity, Path(base_dir), path, bounds)
+        return _from_file(profile, grid, quantity, Path(base_dir), path, bounds, [] if notes is None else notes)
     rate = np.full(grid.num_steps, float(profile)) if isinstance(profile, int | float) else profile.rate(grid)
     faults = bounds.faults(rate, quantity_unit(quantity))
     if faults:
@@ -99,13 +106,34 @@ class _Bounds:
         if factor <= 0:
             unit, factor = quantity_unit(self.quantity), 1.0
         spaced = "" if unit in ("fraction", "-") else f" {unit}"
-        outside = np.flatnonzero((rate < self.ge) | (rate > self.le))
+        low, high = max(self.ge, -ABSURD), min(self.le, ABSURD)
+        outside = np.flatnonzero((rate < low) | (rate > high))
+        if (not outside.size or rate.max() > high) and (implausible := self._implausible(rate, unit, factor)):
+            return implausible
+        if low == 0 and outside.size > 1 and rate.max() <= 0 and np.ptp(rate) > 0:
+            first = int(outside[0])
+            message = f"must be at least 0{spaced}, got {rate[first] / factor:.6g}, and no value is above 0"
+            return [(first, f"{message}; if the file counts the other way round, set scale: -1")]
         told = []
         for position in outside:
             value = float(rate[position])
-            words, bound = ("at least", self.ge) if value < self.ge else ("at most", self.le)
-            told.append((int(position), f"must be {words} {bound / factor:.6g}{spaced}, got {value / factor:.6g}"))
-        return told or self._implausible(rate, unit, factor)
+            words, bound = ("at least", low) if value < low else ("at most", high)
+            hint = self._hint(value, unit) if value > high else ""
+            told.append(
+                (int(position), f"must be {words} {bound / factor:.6g}{spaced}, got {value / factor:.6g}{hint}")
+            )
+        return told
+
+    def _hint(self, value: float, unit: str) -> str:
+        """In which other unit a value that is too large would be possible."""
+        if self.quantity in ("fraction", "yield"):
+            if not 2 < value <= 100:
+                return ""
+            other = "unit: percent" if unit == "fraction" else "scale: 0.01"
+            return f"; is it in percent? {value:g} % is {value / 100:g}, and a file can have {other}"
+        known = FACTORS[self.quantity]
+        fitting = [name for name, factor in known.items() if factor < 1 and value * factor <= min(self.le, ABSURD)]
+        return f"; is it in {max(fitting, key=lambda name: known[name])}?" if fitting else ""
 
     def _implausible(self, rate: FloatArray, unit: str, factor: float) -> list[tuple[int, str]]:
         if self.plausible_max is None or self.plausible_max <= 0:
@@ -128,7 +156,13 @@ class _Bounds:
 
 
 def _from_file(
-    profile: FileProfile, grid: TimeGrid, quantity: str, base_dir: Path, path: str, bounds: _Bounds
+    profile: FileProfile,
+    grid: TimeGrid,
+    quantity: str,
+    base_dir: Path,
+    path: str,
+    bounds: _Bounds,
+    notes: list[str],
 ) -> FloatArray:
     factor, is_total = _declared(profile.unit, quantity, path)
     series = read_series(profile, base_dir, path, default_timezone=grid.timezone)
@@ -138,6 +172,7 @@ def _from_file(
     wrong = bounds.faults(rate, profile.unit, factor)
     if wrong:
         raise InputError(capped([series.fault(position, text) for position, text in wrong]))
+    notes += _oddities(series, profile, quantity, grid, minutes)
     kind: Kind = "sum" if quantity == "energy" else "mean"
     values = rate * (minutes / 60) if kind == "sum" else rate
     if series.start is None and len(values) * minutes in MINUTES_PER_YEAR:
@@ -151,6 +186,28 @@ def _from_file(
         step_minutes=grid.step_minutes,
         kind=kind,
     )
+
+
+def _oddities(series: Series, profile: FileProfile, quantity: str, grid: TimeGrid, minutes: int) -> list[str]:
+    """Remarks on a file's column: its name, values that do not change, a single spike, a leap day."""
+    values = series.values
+    found = []
+    words = {"power": POWER_UNIT_WORDS, "energy": POWER_UNIT_WORDS, "price": PRICE_UNIT_WORDS}.get(quantity, {})
+    if (told := unit_in_name(series.column, words)) is not None and told != profile.unit:
+        found.append(f"its name says {told}, it is read in {profile.unit}; one of them is wrong")
+    if values.size >= _WORTH_A_LOOK:
+        sizes = np.abs(values)
+        position, common = int(np.argmax(sizes)), np.sort(sizes)[-1 - max(1, values.size // 1000)]
+        if np.ptp(values) == 0:
+            found.append(f"the same value throughout, {values[0]:g}" if values[0] else "zero throughout")
+        elif sizes[position] > SPIKE * common > 0:
+            row = f" (line {series.rows[position]})" if series.rows[position] > 0 else ""
+            what = f"the largest value, {values[position]:,.6g}{row}, is far above all others, up to {common:,.6g}"
+            found.append(f"{what}; a fault of the meter?")
+    has_leap_day = ((grid.local.month == 2) & (grid.local.day == 29)).any()
+    if series.start is None and values.size * minutes == MINUTES_PER_YEAR[1] and not has_leap_day:
+        found.append(f"{values.size:,} values are a leap year, placed by date: its 29 February is not used")
+    return [f"{series.file}: {series.column}: {note}" for note in found]
 
 
 def _declared(unit: str, quantity: str, path: str) -> tuple[float, bool]:

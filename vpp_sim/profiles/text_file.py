@@ -77,6 +77,9 @@ def _layout_of(profile: FileProfile, place: Path) -> _Layout:
         text = (raw if len(raw) < SNIFFED_BYTES else raw[: raw.rfind(b"\n") + 1]).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise refusal(profile, "is not UTF-8; save it as UTF-8 CSV", line=raw[: error.start].count(b"\n") + 1) from None
+    if text.lstrip()[:1] in ("<", "{", "["):
+        what = "a page of the web" if text.lstrip().startswith("<") else "JSON"
+        raise refusal(profile, f"looks like {what}, not a table; save it as CSV")
     lines = text.splitlines()
     skipped = 0
     while skipped < len(lines) and (not lines[skipped].strip() or lines[skipped].lstrip().startswith("#")):
@@ -149,7 +152,7 @@ def _cells(profile: FileProfile, place: Path, layout: _Layout, wanted: Sequence[
     def on_strange_row(row: Any) -> str:
         line = int(row.number)
         if (row.text or "").strip():
-            strange[line] = f"has {row.actual_columns} columns, expected {row.expected_columns}"
+            strange[line] = _ragged(row.actual_columns, row.expected_columns, layout.delimiter)
         else:
             blank.add(line)
         return "skip"
@@ -186,6 +189,15 @@ def _cells(profile: FileProfile, place: Path, layout: _Layout, wanted: Sequence[
     rows = np.arange(layout.first_line, layout.first_line + table.num_rows + len(blank), dtype=np.int64)
     rows = rows[~np.isin(rows, np.array(sorted(blank), dtype=np.int64))]
     return _without_blank_rows(found, rows)
+
+
+def _ragged(actual: int, expected: int, delimiter: str) -> str:
+    """What is wrong with a row of another number of columns than the header has."""
+    if actual < expected:
+        hint = "; is it cut off?"
+    else:
+        hint = "; are there decimal commas? separate columns by semicolons then" if delimiter == "," else ""
+    return f"has {actual} column{'s' if actual != 1 else ''}, expected {expected}{hint}"
 
 
 def _without_blank_rows(found: list[Any], rows: IntArray) -> tuple[list[Any], IntArray]:
