@@ -124,8 +124,7 @@ def _print(study: BillingStudy) -> None:
     from rich.table import Table
 
     from vpp_sim.cli.tables import show
-    from vpp_sim.report.figures.billing import words
-    from vpp_sim.report.formats import number
+    from vpp_sim.report.formats import basis_words, number
 
     currency, grid = study.scenario.currency, study.scenario.grid
     span = "the year" if grid.years == 1.0 else f"{grid.num_days} days"
@@ -137,7 +136,7 @@ def _print(study: BillingStudy) -> None:
     saved = study.table["saving_by_storage"].tolist()
     best = [study.cheapest(storage=side) for side in (True, False)]
     for row, saving in zip(study.rows, saved, strict=True):
-        name = words(row.name) + (" (in use)" if row.in_use else "")
+        name = basis_words(row.name) + (" (in use)" if row.in_use else "")
         parts = (row.energy_cost, row.demand_cost, row.other_cost, row.total_cost)
         declared = "" if row.contracted_kw != row.contracted_kw else number(row.contracted_kw)
         told = "" if saving != saving else number(saving)
@@ -154,8 +153,7 @@ def _print(study: BillingStudy) -> None:
 
 def sentences(study: BillingStudy) -> list[str]:
     """What the study says, a line each."""
-    from vpp_sim.report.figures.billing import words
-    from vpp_sim.report.formats import number, percent
+    from vpp_sim.report.formats import basis_words, number, percent
 
     currency, lines = study.scenario.currency, []
     for side in (True, False):
@@ -164,16 +162,16 @@ def sentences(study: BillingStudy) -> list[str]:
             continue
         others = sorted((row.total_cost, row.name) for row in study.rows if row.storage == side and row is not best)
         word = f"{'with' if side else 'without'} storage " if study.storage_components else ""
-        line = f"cheapest {word}is {words(best.name)}, {number(best.total_cost)} {currency}"
+        line = f"cheapest {word}is {basis_words(best.name)}, {number(best.total_cost)} {currency}"
         if best.chosen:
             line += f", with {number(best.contracted_kw)} kW declared"
         if others:
-            line += f"; next is {words(others[0][1])}, {number(others[0][0] - best.total_cost)} {currency} more"
+            line += f"; next is {basis_words(others[0][1])}, {number(others[0][0] - best.total_cost)} {currency} more"
             line += f" ({percent(others[0][0] / best.total_cost - 1, signed=True)})" if best.total_cost > 0 else ""
         lines.append(line)
         if best.basis == "nearby_consumption":
             lines.append("  only projects that consume new energy nearby may choose it (发改价格〔2025〕1192号)")
-    lines += [f"left out: {words(name)}: {reason}" for name, reason in study.left_out.items()]
+    lines += [f"left out: {basis_words(name)}: {reason}" for name, reason in study.left_out.items()]
     lines += [_switches_said(search, bool(study.storage_components)) for search in study.searches]
     understated = study.understatement
     if understated is not None:
@@ -196,8 +194,7 @@ def sentences(study: BillingStudy) -> list[str]:
 
 
 def _switches_said(search: Search, has_storage: bool) -> str:
-    from vpp_sim.report.figures.billing import words
-    from vpp_sim.report.formats import number
+    from vpp_sim.report.formats import basis_words, number
 
     along, unit = search.along, f" {search.unit}" if search.unit else ""
     side = f", {'with' if search.storage else 'without'} storage" if has_storage else ""
@@ -205,7 +202,9 @@ def _switches_said(search: Search, has_storage: bool) -> str:
     head += f" (now {number(search.base)}): " if search.base == search.base else ": "
     if not search.switches:
         names = {search.cheapest_at(row) for row in range(len(search.table))} - {""}
-        return head + (f"{words(names.pop())} is the cheapest throughout" if len(names) == 1 else "nothing can be run")
-    parts = [f"{words(search.switches[0].below)} up to {number(search.switches[0].value)}"]
-    parts += [f"{words(switch.above)} from {number(switch.value)} on" for switch in search.switches]
+        return head + (
+            f"{basis_words(names.pop())} is the cheapest throughout" if len(names) == 1 else "nothing can be run"
+        )
+    parts = [f"{basis_words(search.switches[0].below)} up to {number(search.switches[0].value)}"]
+    parts += [f"{basis_words(switch.above)} from {number(switch.value)} on" for switch in search.switches]
     return head + ", ".join(parts)

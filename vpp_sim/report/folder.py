@@ -34,6 +34,7 @@ from vpp_sim.dispatch import Dispatch, SolveRecord
 from vpp_sim.dispatch.baseline import baseline_scenario
 from vpp_sim.errors import InputError
 from vpp_sim.kpi import Simulation, Summary, summarize
+from vpp_sim.kpi.billing import bills_on_every_basis
 from vpp_sim.kpi.policy import RuleOutcome
 from vpp_sim.kpi.targets import TargetOutcome
 from vpp_sim.scenario import Scenario, load_scenario
@@ -250,8 +251,16 @@ def summary_document(simulation: Simulation) -> dict[str, Any]:
         "sizes": dict(result.sizes),
         "targets": {name: _target(outcome) for name, outcome in summary.targets.items()},
         "policy": {outcome.id: rule_document(outcome) for outcome in summary.rules},
+        "billing": _billing(simulation),
         "checks": {"passed": summary.passed, **checks},
     }
+
+
+def _billing(simulation: Simulation) -> list[dict[str, Any]]:
+    """The meter of the optimal run on every basis that the tariff offers, the one in use first."""
+    accounts = simulation.summary.accounts
+    bills = [] if accounts is None else bills_on_every_basis(simulation.optimal, accounts)
+    return [finite(asdict(entry)) for entry in bills]
 
 
 def _solver_document(record: SolveRecord) -> dict[str, Any]:
@@ -430,6 +439,7 @@ def verify_folder(folder: Path) -> list[Check]:
         "sizes",
         "targets",
         "policy",
+        "billing",
         "solver",
         "horizon",
         "scenario",

@@ -113,6 +113,19 @@ def larger_unit(unit: str, largest: float) -> tuple[str, float]:
     return unit, 1.0
 
 
+def basis_words(name: str) -> str:
+    """The name of a basis of the charge for power as figures and tables say it.
+
+    >>> basis_words("contracted_demand, best level"), basis_words("transformer_kva")
+    ('contracted demand, best level', 'transformer capacity')
+    """
+    return (
+        name.replace("transformer_kva", "transformer capacity")
+        .replace("max_demand", "maximum demand")
+        .replace("_", " ")
+    )
+
+
 def amount(value: float, unit: str) -> str:
     """A number with its unit, in a larger one where that reads better; `-` is no unit.
 

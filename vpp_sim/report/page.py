@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vpp_sim.components.base import Check, Kpi
 from vpp_sim.kpi import Simulation, Summary
+from vpp_sim.kpi.billing import bills_on_every_basis
 from vpp_sim.kpi.finance import formulas_in
 from vpp_sim.report.figures.parts import labels_of
-from vpp_sim.report.formats import CERTAINTY, HEADLINES, SHARES, amount, change, in_order, number, percent
+from vpp_sim.report.formats import CERTAINTY, HEADLINES, SHARES, amount, basis_words, change, in_order, number, percent
 from vpp_sim.report.policy import policy_section
 from vpp_sim.report.sections import figure_sections, headline_change
 from vpp_sim.scenario.describe import parameters
@@ -69,6 +70,7 @@ def run_page(simulation: Simulation) -> str:
             checks=_checks(summary),
             failed=[check for check in summary.checks if not check.passed],
             bill_lines=_bill_lines(simulation),
+            bases=_bases(simulation),
             policy=policy_section(simulation),
             certainty=CERTAINTY,
             formulas=formulas_in(kpi.definition for kpi in summary.kpis.values()),
@@ -298,3 +300,50 @@ def _bill_lines(simulation: Simulation) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def _bases(simulation: Simulation) -> dict[str, Any]:
+    """The meter of this run on every basis that the tariff offers; empty where there is nothing to choose."""
+    summary, currency = simulation.summary, simulation.scenario.currency
+    if summary.accounts is None:
+        return {}
+    bills = bills_on_every_basis(simulation.optimal, summary.accounts)
+    if len(bills) < 2:
+        return {}
+    before: Mapping[str, float] = {}
+    if summary.baseline is not None and summary.baseline.accounts is not None:
+        uncontrolled = bills_on_every_basis(simulation.baseline, summary.baseline.accounts)
+        before = {entry.name: entry.total for entry in uncontrolled}
+    used = bills[0]
+    can = [entry for entry in bills if not entry.lacks]
+    best = min(can, key=lambda entry: entry.total)
+    rows = [
+        {
+            "name": basis_words(entry.name) + (" (in use)" if entry.in_use else ""),
+            "energy": number(entry.energy_cost),
+            "demand": number(entry.demand_cost),
+            "total": number(entry.total),
+            "difference": ""
+            if entry is used
+            else f"{'+' if entry.total > used.total else ''}{number(entry.total - used.total)}",
+            "declared": f"{number(entry.contracted_kw)} kW" + (", the best" if entry.chosen else "")
+            if entry.contracted_kw == entry.contracted_kw
+            else "",
+            "before": number(before.get(entry.name, float("nan"))),
+            "best": entry is best,
+        }
+        for entry in can
+    ]
+    less = number(used.total - best.total)
+    words = f"{basis_words(best.name)} would have been cheapest for this meter, by {less} {currency}."
+    if best is used:
+        words = f"{basis_words(best.name)}, the basis in use, is the cheapest for this meter."
+    lacking = [
+        f"{basis_words(entry.name)} needs {entry.lacks} of the grid connection" for entry in bills if entry.lacks
+    ]
+    return {
+        "rows": rows,
+        "words": words[0].upper() + words[1:],
+        "used": basis_words(used.name),
+        "lacking": "; ".join(lacking),
+    }

@@ -20,7 +20,7 @@ from vpp_sim.report.figures.style import (
     new_figure,
     thousands,
 )
-from vpp_sim.report.formats import number, percent
+from vpp_sim.report.formats import basis_words, number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 _BASIS_COLOURS: Final = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, INK)
 _PARTS: Final = (("energy_cost", "imported energy", SKY), ("demand_cost", "charge for power", VERMILION))
 _REST: Final = "wear, fixed charges and all else, less export"
-
-
-def words(name: str) -> str:
-    """The name of a basis as figures and tables say it.
-
-    >>> words("contracted_demand, best level")
-    'contracted demand, best level'
-    """
-    return name.replace("transformer_kva", "transformer capacity").replace("_", " ")
 
 
 def bases(study: BillingStudy) -> Figure:
@@ -79,8 +70,8 @@ def bases(study: BillingStudy) -> Figure:
 
 def _bar_label(study: BillingStudy, name: str, storage: bool) -> str:
     if not study.storage_components:
-        return words(name)
-    return f"{words(name)}, {'with' if storage else 'without'} storage"
+        return basis_words(name)
+    return f"{basis_words(name)}, {'with' if storage else 'without'} storage"
 
 
 def _in_full_colour(ax: Axes) -> tuple[list[Any], list[str]]:
@@ -108,7 +99,7 @@ def _along(study: BillingStudy, search: Search, ax: Axes) -> None:
     costs = table.drop(columns="value")
     for name in costs.columns:
         colour = _BASIS_COLOURS[names.index(str(name)) % len(_BASIS_COLOURS)]
-        ax.plot(table["value"], costs[name], color=colour, marker="o", markersize=3, label=words(str(name)))
+        ax.plot(table["value"], costs[name], color=colour, marker="o", markersize=3, label=basis_words(str(name)))
     least = costs.min(axis=1).to_numpy(dtype=np.float64)
     low, high = float(np.nanmin(least)), float(np.nanmax(least))
     spread = max(high - low, 0.02 * abs(high), 1.0)
