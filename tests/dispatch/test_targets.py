@@ -32,6 +32,9 @@ BINDING: dict[Measure, float] = {
     "emissions_location": 300.0,
     "emissions_market": 1000.0,
     "emissions_park": 1400.0,
+    "park_intensity": 1.0,
+    "pue": 1.249,
+    "ev_valley_share": 0.8,
     "import": 1800.0,
     "peak_import": 60.0,
 }
@@ -67,7 +70,16 @@ def test_a_hard_target_holds_binds_and_is_never_above_what_the_ledger_says(
 
 
 @pytest.mark.parametrize(
-    "measure", ["onsite_renewable_share", "emissions_location", "peak_import", "export_of_available"]
+    "measure",
+    [
+        "onsite_renewable_share",
+        "emissions_location",
+        "peak_import",
+        "export_of_available",
+        "own_use_of_load",
+        "park_intensity",
+        "ev_valley_share",
+    ],
 )
 def test_the_shadow_price_is_what_a_tighter_bound_costs(measure: Measure) -> None:
     from vpp_sim.studies.plans import Planner
@@ -75,7 +87,7 @@ def test_the_shadow_price_is_what_a_tighter_bound_costs(measure: Measure) -> Non
     scenario = large()
     planner = Planner(scenario, solver="highs")
     bound = BINDING[measure]
-    unit = 0.01 if MEASURES[measure].unit == "-" else 1.0
+    unit = 0.01 if MEASURES[measure].is_ratio else 1.0
     step = (1e-5 if MEASURES[measure].bound == "at_least" else -1e-5) * max(bound, 1.0)
     here = planner.plan(with_one(scenario, measure, bound))
     there = planner.plan(with_one(scenario, measure, bound + step))
@@ -114,6 +126,16 @@ def test_hourly_matching_on_quarter_hours_nets_within_the_hour() -> None:
     outcome = run.summary.targets["one"]
     assert run.summary.passed
     assert outcome.by_ledger == pytest.approx(outcome.achieved, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("measure", "gone", "words"),
+    [("pue", "data_centre", "no data centre"), ("ev_valley_share", "charging", "no vehicles are charged")],
+)
+def test_a_target_on_what_the_site_does_not_have_is_refused(measure: Measure, gone: str, words: str) -> None:
+    # without the refusal it would be met by nothing
+    with pytest.raises(InputError, match=words):
+        simulate(with_one(large(f"components.{gone}=null"), measure, BINDING[measure]))
 
 
 def test_targets_that_cannot_be_met_say_by_how_much() -> None:

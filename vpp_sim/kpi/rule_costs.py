@@ -18,6 +18,8 @@ from vpp_sim.dispatch.run import Progress, solved_program
 from vpp_sim.dispatch.targets import SAFE_SIDE, row_name
 from vpp_sim.kpi.targets import TargetOutcome, cost_of
 
+#: Row and figure that differ by less are told as one.
+SAME = 1e-5
 #: A part of the plan's cost below this is a solver's tolerance.
 NOTHING = 1e-7
 
@@ -85,7 +87,7 @@ def _sentence(result: Dispatch, name: str, outcome: TargetOutcome) -> str:
     if not np.isnan(price):
         unit = "percentage point" if meaning.is_share else outcome.shadow_unit
         text += f"; one {unit} more strictly would cost {price:,.0f} {currency} {_span(result)}"
-    if target.measure in SAFE_SIDE and outcome.by_ledger - outcome.achieved != 0:
+    if target.measure in SAFE_SIDE and abs(outcome.by_ledger - outcome.achieved) > SAME:
         side = f"{outcome.achieved:.2%} by the row, {outcome.by_ledger:.2%} by the ledger"
         text += f". The row keeps to the safe side of the figure where storage holds grid energy: {side}"
     return text
