@@ -48,7 +48,7 @@ def undisturbed() -> Iterator[None]:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes its place at the end of the block, or is removed."""
-    made = path.with_name(f".{path.name[:LONGEST_NAME]}.{os.getpid()}")
+    made = path.with_name(f".{path.name[:LONGEST_NAME]}.{os.getpid()}.{threading.get_ident()}")
     try:
         yield made
         made.replace(path)
@@ -83,6 +83,15 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         with undisturbed():
             for left in made:
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, in its own words, whichever library passed the error on.
+
+    >>> reason(OSError(28, "[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device"))
+    'No space left on device'
+    """
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _made_beside(folder: Path) -> Path:

@@ -19,6 +19,7 @@ def export(path: str, overrides: tuple[str, ...], settings: tuple[str, ...], lp:
     from vpp_sim.errors import InputError
     from vpp_sim.lp.export import write_lp, write_mps
     from vpp_sim.scenario import load_scenario
+    from vpp_sim.whole_files import reason, whole_file
 
     if lp is None and mps is None:
         raise click.UsageError("say what to write: --lp FILE, --mps FILE, or both")
@@ -28,7 +29,8 @@ def export(path: str, overrides: tuple[str, ...], settings: tuple[str, ...], lp:
         if target is None:
             continue
         try:
-            write(program, target)
+            with whole_file(target) as made:
+                write(program, made)
         except OSError as error:
-            raise InputError(f"{target}: cannot be written: {error.strerror}") from error
+            raise InputError(f"{target}: cannot be written: {reason(error)}") from error
         click.echo(f"{target}: {program.num_rows} rows, {program.num_columns} columns")

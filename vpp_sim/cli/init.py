@@ -17,15 +17,13 @@ def init(path: Path, force: bool) -> None:
     from importlib.resources import files
 
     from vpp_sim.errors import Fault, InputError
+    from vpp_sim.whole_files import whole_file
 
     text = (files("vpp_sim.scenario") / "templates" / TEMPLATE).read_text(encoding="utf-8")
     if not path.parent.is_dir():
         raise InputError(Fault(f"there is no folder '{path.parent}'; make it first", file=str(path)))
-    try:
-        with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise InputError(
-            Fault("exists already; choose another name, or --force to overwrite it", file=str(path))
-        ) from None
+    if path.exists() and not force:
+        raise InputError(Fault("exists already; choose another name, or --force to overwrite it", file=str(path)))
+    with whole_file(path) as made:
+        made.write_text(text, encoding="utf-8")
     click.echo(f"{path}: written; next: vpp-sim check {path}")

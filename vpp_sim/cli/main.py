@@ -1,19 +1,24 @@
 """`vpp-sim`: finds the command, runs it, and turns whatever happens into a message and an exit code.
 
-0 ok    2 bad input or usage    3 infeasible    4 solver limit    130 stopped    1 a defect of vpp_sim
+0 ok    2 bad input or usage    3 infeasible    4 solver limit    1 a defect of vpp_sim
+130 stopped by Ctrl-C (143 by a request to end, 129 by a terminal that was closed)    141 nobody reads what is printed
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
 from vpp_sim.errors import DefectError, VppSimError
+from vpp_sim.whole_files import STOPPING, reason
 
 #: Commands in the order of help, each in `vpp_sim/cli/<name>.py`, which is imported only when the command is run.
 COMMANDS = {
@@ -35,7 +40,19 @@ COMMANDS = {
     "verify": "Verify a result folder from its files alone.",
     "export": "Write the linear program as LP or MPS file.",
 }
-DEFECT, BAD_INPUT, STOPPED, BROKEN_PIPE = 1, 2, 130, 141
+DEFECT, BAD_INPUT, BROKEN_PIPE = 1, 2, 141
+#: What a shell adds to the number of the signal that ended a process.
+BY_SIGNAL = 128
+#: What the machine has run out of or does not allow, wherever it shows; the message need not name a file.
+OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+
+
+class Stopped(KeyboardInterrupt):
+    """A request to end other than Ctrl-C: treated like it, told apart by the exit code."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class _LazyGroup(click.Group):
@@ -70,8 +87,8 @@ class _LazyGroup(click.Group):
             result: object = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # whoever read our output has seen enough; the stream must not be flushed again at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # whoever read our output has seen enough
+            _abandon(sys.stdout)
             sys.exit(BROKEN_PIPE)
         return result
 
@@ -103,7 +120,34 @@ def cli(debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
-    sys.exit(exit_code(list(sys.argv[1:] if arguments is None else arguments)))
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # started with the stream closed
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    for number in STOPPING:
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the terminal's end; Ctrl-C is Python's own
+            signal.signal(number, _stop)
+    code = exit_code(list(sys.argv[1:] if arguments is None else arguments))
+    # all is done or given up: a request to stop that comes now has nothing to stop
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            _abandon(stream)
+            code = code or (BROKEN_PIPE if error.errno == errno.EPIPE else _say(reason(error), BAD_INPUT))
+    sys.exit(code)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise Stopped(number)
+
+
+def _abandon(stream: TextIO) -> None:
+    """Let a stream that cannot be written to end nowhere, so that it fails no more when it is flushed at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def exit_code(arguments: list[str]) -> int:
@@ -112,8 +156,9 @@ def exit_code(arguments: list[str]) -> int:
         result = cli.main(arguments, prog_name="vpp-sim", standalone_mode=False)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _say("stopped", STOPPED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        stopped = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        return _say("stopped", BY_SIGNAL + (stopped.number if isinstance(stopped, Stopped) else signal.SIGINT))
     except click.ClickException as error:
         error.show()
         return BAD_INPUT
@@ -124,16 +169,18 @@ def exit_code(arguments: list[str]) -> int:
     except MemoryError:
         return _say("out of memory; use fewer days or longer steps", BAD_INPUT)
     except OSError as error:
-        if error.filename is None or _shows_tracebacks(arguments):
+        if _shows_tracebacks(arguments) or (error.filename is None and error.errno not in OF_THE_MACHINE):
             return _report_defect(error, arguments)
-        return _say(f"{error.filename}: {error.strerror or error}", BAD_INPUT)
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return _say(f"{where}{reason(error)}", BAD_INPUT)
     except Exception as error:
         return _report_defect(error, arguments)
     return result if isinstance(result, int) else 0
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(message, err=True)
+    with contextlib.suppress(OSError):  # a terminal that was closed
+        click.echo(message, err=True)
     return code
 
 

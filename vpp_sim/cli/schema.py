@@ -18,10 +18,12 @@ def schema(out: Path | None) -> None:
     import json
 
     from vpp_sim.scenario.schema import scenario_schema
+    from vpp_sim.whole_files import whole_file
 
     text = json.dumps(scenario_schema(), indent=2, ensure_ascii=False)
     if out is None:
         click.echo(text)
     else:
-        out.write_text(text + "\n", encoding="utf-8")
+        with whole_file(out) as made:
+            made.write_text(text + "\n", encoding="utf-8")
         click.echo(f"{out}: written")

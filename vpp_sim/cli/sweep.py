@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -43,7 +42,6 @@ def sweep(
     from vpp_sim.studies.sweep import sweep as run_sweep
 
     study = load_study(path, settings=settings, series=series, baseline=baseline)
-    before = signal.signal(signal.SIGTERM, _stopped)
     try:
         with _bar(len(study.cases)) as watch:
             result = run_sweep(
@@ -58,14 +56,7 @@ def sweep(
     except KeyboardInterrupt:
         click.echo(f"stopped; what is finished is safe in {out}, and --resume goes on with the rest", err=True)
         raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
     _print(result)
-
-
-def _stopped(number: int, frame: object) -> NoReturn:
-    """A request to end from a queueing system is as good as Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 @contextmanager

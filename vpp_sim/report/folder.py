@@ -38,7 +38,7 @@ from vpp_sim.kpi.billing import bills_on_every_basis
 from vpp_sim.kpi.policy import RuleOutcome
 from vpp_sim.kpi.targets import TargetOutcome
 from vpp_sim.scenario import Scenario, load_scenario
-from vpp_sim.whole_files import whole_folder
+from vpp_sim.whole_files import reason, whole_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ def write_folder(
         with whole_folder(folder) as made:
             return _write_files(simulation, made, command, page, files or {})
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; nothing was left behind") from error
+        raise InputError(f"{folder}: cannot be written: {reason(error)}; nothing was left behind") from error
 
 
 def check_place(folder: Path, holds: str = RUN_FILE, what: str = "run") -> None:
@@ -91,7 +91,7 @@ def check_place(folder: Path, holds: str = RUN_FILE, what: str = "run") -> None:
             raise InputError(f"{folder}: exists and is not the result of an earlier {what}; choose another --out")
         above = next(parent for parent in folder.parents if parent.exists())
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise InputError(f"{folder}: cannot be written: {reason(error)}") from error
     if not above.is_dir():
         raise InputError(f"{folder}: cannot be written: {above} is a file; choose another --out")
     for place in (above, folder):
@@ -110,11 +110,12 @@ def amended(folder: Path) -> Iterator[Path]:
     check_place(folder)
     try:
         with whole_folder(folder) as made:
-            shutil.copytree(folder, made, dirs_exist_ok=True)
+            for path in folder.iterdir():
+                shutil.copy(path, made / path.name)
             yield made
             seal(made, document)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; it is as it was") from error
+        raise InputError(f"{folder}: cannot be written: {reason(error)}; it is as it was") from error
 
 
 def _write_files(

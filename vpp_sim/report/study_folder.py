@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vpp_sim.errors import InputError
 from vpp_sim.report.figures.style import page_style
 from vpp_sim.report.folder import amended, check_place, write_json
-from vpp_sim.whole_files import whole_folder
+from vpp_sim.whole_files import reason, whole_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,4 +68,4 @@ def write_study_folder(folder: Path, document: Mapping[str, Any], files: Mapping
             for name, content in files.items():
                 (made / name).write_bytes(content)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; nothing was left behind") from error
+        raise InputError(f"{folder}: cannot be written: {reason(error)}; nothing was left behind") from error

@@ -25,7 +25,7 @@ from vpp_sim.lp import Solution
 from vpp_sim.scenario import Scenario
 from vpp_sim.studies.routes import Answers, Route
 from vpp_sim.studies.study import OVERRIDE, Case, Study
-from vpp_sim.whole_files import whole_file
+from vpp_sim.whole_files import reason, whole_file
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -291,6 +291,6 @@ def write_series(optimal: Dispatch, folder: Path, number: int) -> None:
             optimal.frame().to_parquet(made)
     except OSError as error:
         raise InputError(
-            f"{target}: the time series cannot be written: {error.strerror or error}; what is finished is safe, and "
+            f"{target}: the time series cannot be written: {reason(error)}; what is finished is safe, and "
             "--resume goes on with the other cases once there is room"
         ) from error

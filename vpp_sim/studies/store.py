@@ -10,7 +10,6 @@ columns.csv       unit and definition of every column
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import time
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from vpp_sim.errors import Fault, InputError
 from vpp_sim.studies.run_cases import Column, Finished, Row
 from vpp_sim.studies.study import OVERRIDE, Study, version
+from vpp_sim.whole_files import reason, undisturbed, whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,10 +141,11 @@ class Store:
     def _write_columns(self) -> None:
         lines = [["column", "unit", "definition"]]
         lines += [[name, self.columns[name].unit, self.columns[name].definition] for name in in_order(self.columns)]
-        made = self.folder / f".{COLUMNS}"
-        with made.open("w", newline="", encoding="utf-8") as file:
+        with (
+            whole_file(self.folder / COLUMNS) as made,
+            made.open("w", newline="", encoding="utf-8") as file,
+        ):
             csv.writer(file).writerows(lines)
-        made.replace(self.folder / COLUMNS)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -158,7 +159,7 @@ class Store:
         """The message for a file that could not be written."""
         return InputError(
             Fault(
-                f"cannot be written: {error.strerror or error}; {len(self.done):,} of {len(self.study.cases):,} cases "
+                f"cannot be written: {reason(error)}; {len(self.done):,} of {len(self.study.cases):,} cases "
                 "are safe, and --resume goes on with the others once there is room",
                 file=str(self.folder),
             )
@@ -201,14 +202,16 @@ def opened_store(folder: Path, study: Study, *, resume: bool) -> Iterator[Store]
         try:
             yield store
         finally:
-            for left in (*(folder / PARTS).glob(".*"), *(folder / SERIES).glob(".*")):
-                left.unlink(missing_ok=True)
+            with undisturbed():
+                for left in (*folder.glob(".study.*"), *folder.glob(f"{PARTS}/.*"), *folder.glob(f"{SERIES}/.*")):
+                    left.unlink(missing_ok=True)
 
 
 def _foreign(folder: Path) -> bool:
     """Whether a folder holds anything that a sweep killed at its very beginning would not have left."""
-    own = {PARTS, SERIES, LOCK, STUDY_FILE, f".{STUDY_FILE}", f".{MANIFEST}"}
-    return any(entry.name not in own for entry in folder.iterdir())
+    own = {PARTS, SERIES, LOCK, STUDY_FILE}
+    unfinished = (f".{STUDY_FILE}.", f".{MANIFEST}.")
+    return any(entry.name not in own and not entry.name.startswith(unfinished) for entry in folder.iterdir())
 
 
 def _beginning(study: Study) -> dict[str, Any]:
@@ -260,21 +263,13 @@ def write_whole(table: pa.Table, path: Path) -> None:
     """
     import pyarrow.parquet as pq
 
-    made = path.with_name(f".{path.name}")
-    try:
-        with made.open("wb") as file:
-            pq.write_table(table, file, compression="zstd", store_schema=False)
-        made.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            made.unlink()
-        raise
+    with whole_file(path) as made, made.open("wb") as file:
+        pq.write_table(table, file, compression="zstd", store_schema=False)
 
 
 def _write_text(path: Path, text: str) -> None:
-    made = path.with_name(f".{path.name}")
-    made.write_text(text + "\n", encoding="utf-8")
-    made.replace(path)
+    with whole_file(path) as made:
+        made.write_text(text + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> pa.Table:

@@ -8,7 +8,6 @@ knows no timeout. The answer is read with the readers of this package, which use
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,6 +20,7 @@ from vpp_sim.weather.nasa_power import read_nasa_power
 from vpp_sim.weather.pvgis import read_pvgis
 from vpp_sim.weather.series import GHI, Rows
 from vpp_sim.weather.text import message_of, shortened
+from vpp_sim.whole_files import reason, whole_file
 
 PVGIS_URL: Final = "https://re.jrc.ec.europa.eu/api/v5_3/"
 NASA_POWER_URL: Final = "https://power.larc.nasa.gov/api/temporal/hourly/point"
@@ -138,13 +138,10 @@ def _read(service: str, name: str, text: str) -> Rows:
 
 def _write_whole(out: Path, text: str) -> None:
     """Write a file beside the target and rename it."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="")
-        part.replace(out)
+        with whole_file(out) as made:
+            made.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(
-            Fault(f"cannot be written: {error.strerror or error}; choose another place", path="--out", file=str(out))
+            Fault(f"cannot be written: {reason(error)}; choose another place", path="--out", file=str(out))
         ) from None
-    finally:
-        part.unlink(missing_ok=True)

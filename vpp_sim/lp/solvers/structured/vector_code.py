@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Union
 
+from vpp_sim.whole_files import whole_file
+
 LANES = 8
 
 _lock = threading.Lock()
@@ -290,17 +292,21 @@ class Library:
 
 
 def cache_folder() -> Path:
-    """Where object code is kept: $VPP_SIM_CACHE, or the user's cache folder."""
+    """Where object code is kept: $VPP_SIM_CACHE, or the user's cache folder; a temporary one without a home."""
     chosen = os.environ.get("VPP_SIM_CACHE")
     if chosen:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "vpp_sim" / "kernels"
+    try:
+        above = Path(base) if base else Path.home() / ".cache"
+    except RuntimeError:
+        above = Path(tempfile.gettempdir()) / f"vpp_sim-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    return above / "vpp_sim" / "kernels"
 
 
 def is_cached(key: str) -> bool:
     """Whether the object code of a key lies on disk for this processor."""
-    return (cache_folder() / f"{_file_key(key)}.o").exists()
+    return os.access(cache_folder() / f"{_file_key(key)}.o", os.R_OK)
 
 
 def _file_key(key: str) -> str:
@@ -370,8 +376,7 @@ def _keep(path: Path, code: bytes) -> None:
     """Write a cache file whole or not at all; a folder that cannot be written to is no reason to fail."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(file.name, path)
+        with whole_file(path) as made:
+            made.write_bytes(hashlib.sha256(code).digest() + code)
     except OSError:
         return

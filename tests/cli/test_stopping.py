@@ -1,0 +1,148 @@
+"""Stopped at any moment, by a key, a queueing system or a closed terminal: a message, the right exit code, nothing
+half written, what was there before still whole. Full disks, closed pipes and other unfriendly surroundings as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+TINY = Path(__file__).resolve().parents[2] / "scenarios" / "tiny.yaml"
+SIZE = ["--set", "battery.energy_kwh={min: 0, max: 500, cost_per_unit: 1000}", "--set", "horizon.days=1"]
+SHORT = ["--set", "horizon.days=1", "--solver", "highs"]
+
+
+def started(folder: Path, *words: object, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "vpp_sim", *map(str, words)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
+
+
+def run(folder: Path, *words: object, **options: Any) -> tuple[int, str]:
+    process = started(folder, *words, **options)
+    _, told = process.communicate(timeout=120)
+    return process.returncode, told
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run of a short site."""
+    folder = tmp_path_factory.mktemp("stopped")
+    assert run(folder, "run", TINY, *SHORT, "--out", "out") == (0, "")
+    return folder
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_stopped_at_a_random_moment_all_is_whole(before: Path, tmp_path: Path, turn: int) -> None:
+    """Real processes that replace an earlier result; most are hit near their end, where they write."""
+    shutil.copytree(before / "out", tmp_path / "out")
+    earlier = digests(tmp_path / "out")
+    words: list[list[object]] = [
+        ["run", TINY, *SHORT, "--out", "out"],
+        ["report", "out"],
+        ["size", TINY, *SIZE, "--out", "out"],
+    ]
+    number = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP][turn % 3]
+    process = started(tmp_path, *words[turn % len(words)])
+    wait_for = [lambda: False, lambda: len(names(tmp_path)) > 1][turn % 2]
+    until = time.monotonic() + float(np.random.default_rng(turn).uniform(0.5, 3.0)) * (1 + 10 * (turn % 2))
+    while time.monotonic() < until and process.poll() is None and not wait_for():
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode in (0, 128 + number), told
+    assert told.strip() == ("" if process.returncode == 0 else "stopped")
+    assert names(tmp_path) == ["out"]
+    if digests(tmp_path / "out") != earlier:
+        assert run(tmp_path, "verify", "out") == (0, "")
+
+
+def test_two_runs_into_one_folder_leave_that_of_one(before: Path, tmp_path: Path) -> None:
+    shutil.copytree(before / "out", tmp_path / "out")
+    both = [started(tmp_path, "run", TINY, *SHORT, "--no-page", "--out", "out") for _ in range(2)]
+    assert [(process.communicate(timeout=120)[1], process.returncode) for process in both] == [("", 0)] * 2
+    assert names(tmp_path) == ["out"]
+    assert "report.html" not in names(tmp_path / "out")
+    assert run(tmp_path, "verify", "out") == (0, "")
+
+
+def limited(size: int) -> Any:
+    """What makes every file of a process end after `size` bytes, as a quota does."""
+
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.parametrize("words", [["run", TINY, *SHORT, "--out", "out"], ["report", "out"]])
+def test_a_full_disk_keeps_the_earlier_result(before: Path, tmp_path: Path, words: list[object]) -> None:
+    shutil.copytree(before / "out", tmp_path / "out")
+    earlier = digests(tmp_path / "out")
+    code, told = run(tmp_path, *words, preexec_fn=limited(20_000))
+    assert code == 2
+    assert told.startswith("out: cannot be written: File too large; ")
+    assert digests(tmp_path / "out") == earlier
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full on this system")
+def test_printing_to_a_full_disk_is_a_message() -> None:
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(
+            [sys.executable, "-m", "vpp_sim", "kinds"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert found.returncode == 2
+    assert found.stderr == b"No space left on device\n"
+
+
+def test_streams_may_be_closed(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nos.close(1)\nos.close(2)\nos.execv(sys.executable, [sys.executable, '-m', 'vpp_sim', 'kinds'])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
+
+
+def test_a_place_that_cannot_be_used_is_refused_before_anything_is_computed(tmp_path: Path, monkeypatch: Any) -> None:
+    """Read-only folders are told to the process, since whoever runs the tests may be allowed everything."""
+    from vpp_sim.cli.main import exit_code
+    from vpp_sim.errors import InputError
+    from vpp_sim.report.folder import check_place
+
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years of work")
+    monkeypatch.setattr("vpp_sim.kpi.simulate", lambda *words, **more: pytest.fail("computed in vain"))
+    monkeypatch.setattr("vpp_sim.studies.sizing.size", lambda *words, **more: pytest.fail("computed in vain"))
+    for command in ("run", "size", "proforma"):
+        assert exit_code([command, str(TINY), "--out", str(tmp_path / "taken")]) == 2
+        assert exit_code([command, str(TINY), "--out", str(tmp_path / "taken" / "thesis.txt" / "deeper")]) == 2
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(InputError, match="is read-only; choose another --out"):
+        check_place(tmp_path / "new" / "deeper")
+    assert names(tmp_path) == ["taken"]
