@@ -36,12 +36,14 @@ lowest:
 	.venv-lowest/bin/pip install --quiet --constraint .venv-lowest/lowest.txt --editable . pytest pytest-xdist hypothesis nbclient nbformat ipykernel
 	.venv-lowest/bin/pytest -n 2 -W default
 
-# about ten minutes
+# about half an hour; whole sweeps, which take as long again: python -m benchmarks.sweep
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.whole
 	$(BIN)/python -m benchmarks.phases
 	$(BIN)/python -m benchmarks.run scenario_year
 	$(BIN)/python -m benchmarks.run scenario_year_no_demand
+	$(BIN)/python -m benchmarks.run sizing_year --limit 300
+	$(BIN)/python -m benchmarks.run sizing_year_no_demand --limit 300
 	$(BIN)/python -m benchmarks.solver years
 	$(BIN)/python -m benchmarks.solver sweep --count 256
 	$(BIN)/python -m benchmarks.solver windows --count 8760

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,25 +27,34 @@ class Measured:
     wall_seconds: float
     cpu_seconds: float
     peak_memory_mb: float
+    too_slow: bool = False
 
     @property
     def last_error(self) -> str:
-        """Last line of the standard error."""
+        """Why it ended badly: the time limit, or the last line of the standard error."""
+        if self.too_slow:
+            return f"stopped after {self.wall_seconds:.0f} s"
         return (self.stderr.strip().splitlines() or ["no output"])[-1]
 
 
-def measured(command: list[str]) -> Measured:
-    """Run a command to its end, with compiled modules kept as they are for every user."""
+def measured(command: list[str], limit_seconds: float | None = None) -> Measured:
+    """Run a command to its end or to a limit of time, with compiled modules kept as they are for every user."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
-        watch = _Watch(process.pid)
+        # a session of its own, so that a solver that runs as a program beside its caller is stopped with it
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, start_new_session=True)
+        watch = _Watch(process.pid, limit_seconds)
         watch.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            watch.stop_all()
+            raise
+        finally:
+            watch.ended.set()
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        watch.ended.set()
         watch.join()
         # elsewhere than on Linux; there it would also count what this process held when it started the other
         own_mb = usage.ru_maxrss / (1024.0**2 if sys.platform == "darwin" else 1024.0)
@@ -56,24 +67,35 @@ def measured(command: list[str]) -> Measured:
             wall_seconds=wall,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
             peak_memory_mb=watch.peak_mb or own_mb,
+            too_slow=watch.too_slow,
         )
 
 
 class _Watch(threading.Thread):
-    """Adds up the peaks of a process and of the descendants that live beside it (Linux).
+    """Stops a process at its limit, and adds up the peaks of it and of the descendants that live beside it (Linux).
 
     The operating system's own figure for ended processes is that of the largest one, which misses a solver that is run
     as a program beside its caller.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, limit_seconds: float | None) -> None:
         super().__init__(daemon=True)
         self.pid = pid
+        self.deadline = None if limit_seconds is None else time.perf_counter() + limit_seconds
         self.peak_mb = 0.0
+        self.too_slow = False
         self.ended = threading.Event()
+
+    def stop_all(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def run(self) -> None:
         while not self.ended.wait(SAMPLE_SECONDS):
+            if self.deadline is not None and time.perf_counter() > self.deadline:
+                self.too_slow = True
+                self.stop_all()
+                return
             self.peak_mb = max(self.peak_mb, sum(_peak_mb(pid) for pid in _with_descendants(self.pid)))
 
 

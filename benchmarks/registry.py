@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from benchmarks.reference import SCENARIO_FILE, ReferenceCase, from_scenario, program, synthetic
 
 
@@ -17,14 +19,29 @@ class Outcome:
     objective: float
     build_seconds: float
     solve_seconds: float
+    iterations: int | None = None  # None where the tool does not tell
 
 
-def _scenario(*settings: str, demand_charge: bool = True) -> ReferenceCase:
+def _scenario(*settings: str) -> ReferenceCase:
     from vpp_sim import load_scenario
 
-    case = from_scenario(load_scenario(SCENARIO_FILE, settings=settings))
-    return case if demand_charge else replace(case, demand_price_per_kw_month=0.0)
+    return from_scenario(load_scenario(SCENARIO_FILE, settings=settings))
 
+
+def sweep_year(number: int) -> ReferenceCase:
+    """One of 256 years: 4 seeds of weather, load and work, prices, sizes of battery and PV, in this order.
+
+    Numbers count in the order that suits a warm start best: neighbours differ in the size of the PV.
+    """
+    axes = range(4), (0.9, 1.0, 1.1, 1.2), (1200.0, 2400.0, 3600.0, 7200.0), (1000.0, 2000.0, 3000.0, 4500.0)
+    places = np.unravel_index(number, [len(axis) for axis in axes])
+    seed, prices, battery_kwh, pv_kw = (axis[int(place)] for axis, place in zip(axes, places, strict=True))
+    case = synthetic(seed=seed)
+    battery = replace(case.battery, energy_kwh=battery_kwh, power_kw=battery_kwh / 2.0)
+    return replace(case, pv_kw=pv_kw, battery=battery, import_price=case.import_price * prices)
+
+
+SWEEP_YEARS = 256
 
 CASES: dict[str, Callable[[], ReferenceCase]] = {
     "week": partial(synthetic, hours=168),
@@ -34,11 +51,17 @@ CASES: dict[str, Callable[[], ReferenceCase]] = {
     "scenario_week": partial(_scenario, "horizon.days=7"),
     "scenario_year": _scenario,
     "scenario_year_15min": partial(_scenario, "horizon.step_minutes=15"),
-    "scenario_week_no_demand": partial(_scenario, "horizon.days=7", demand_charge=False),
-    "scenario_year_no_demand": partial(_scenario, demand_charge=False),
     "sizing_week": partial(synthetic, hours=168, free_sizes=True),
     "sizing_year": partial(synthetic, free_sizes=True),
+    **{f"sweep_year_{number}": partial(sweep_year, number) for number in range(SWEEP_YEARS)},
 }
+NO_DEMAND = "_no_demand"
+
+
+def case_named(name: str) -> ReferenceCase:
+    """A case of CASES; with `_no_demand` behind its name, without the charge on each month's highest import."""
+    case = CASES[name.removesuffix(NO_DEMAND)]()
+    return replace(case, demand_price_per_kw_month=0.0) if name.endswith(NO_DEMAND) else case
 
 
 def _ours(case: ReferenceCase, solver: str, algorithm: str | None = None) -> Outcome:
@@ -51,7 +74,7 @@ def _ours(case: ReferenceCase, solver: str, algorithm: str | None = None) -> Out
     solved = time.perf_counter()
     if not solution.is_optimal or solution.certificate is None or not solution.certificate.passed(1e-6):
         raise RuntimeError(f"{solver}: {solution.status.word}, {solution.message}, {solution.certificate}")
-    return Outcome(solution.objective, built - started, solved - built)
+    return Outcome(solution.objective, built - started, solved - built, solution.iterations or None)
 
 
 def _pulp(case: ReferenceCase, solver: str) -> Outcome:
@@ -94,11 +117,11 @@ CONTENDERS: dict[str, Callable[[ReferenceCase], Outcome]] = {
 
 def contenders_for(case_name: str) -> list[str]:
     """Names of those who can say the case: oemof.solph has no charge on the highest import of a month."""
-    return [name for name in CONTENDERS if not name.startswith("oemof") or case_name.endswith("no_demand")]
+    return [name for name in CONTENDERS if not name.startswith("oemof") or case_name.endswith(NO_DEMAND)]
 
 
 def small_case_like(case_name: str) -> str:
     """A week of the same kind, to import and compile everything before the clock runs."""
     kind = case_name.partition("_")[0]
     week = f"{kind}_week" if f"{kind}_week" in CASES else "week"
-    return f"{week}_no_demand" if case_name.endswith("no_demand") else week
+    return week + NO_DEMAND if case_name.endswith(NO_DEMAND) else week

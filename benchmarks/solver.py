@@ -1,7 +1,7 @@
 """The structured solver against HiGHS: single years, a sweep, windows of two days, cost per step, random programs.
 
     python -m benchmarks.solver years                 # hourly, sizing, 15-minute year against cold HiGHS
-    python -m benchmarks.solver sweep --count 256     # cold and warm HiGHS on a sample, one process per core
+    python -m benchmarks.solver sweep --count 256     # beside HiGHS cold and warm, SciPy, PuLP, PyPSA, oemof.solph
     python -m benchmarks.solver windows --count 8760
     python -m benchmarks.solver horizon --plot cost_per_step.png
     python -m benchmarks.solver random --count 5000
@@ -26,11 +26,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.reference import program as program_of
 from benchmarks.reference_year import reference_program
+from benchmarks.registry import NO_DEMAND, SWEEP_YEARS, case_named, contenders_for, sweep_year
+from benchmarks.run import run_apart
 from vpp_sim.lp import LinearProgram, SolveOptions, solve, solve_batch
 
 AGREEMENT = 1e-6
 CORES = 2
+PEERS = ("SciPy linprog highs-ds", "PuLP HiGHS", "PuLP CBC", "PyPSA HiGHS", "oemof.solph HiGHS")
 
 
 def main() -> int:
@@ -39,6 +43,8 @@ def main() -> int:
     parser.add_argument("what", choices=["years", "sweep", "windows", "horizon", "random"])
     parser.add_argument("--count", type=int)
     parser.add_argument("--sample", type=int, default=16, help="programs that HiGHS solves for its mean")
+    parser.add_argument("--peers", type=int, default=3, help="years of the sweep for each other tool")
+    parser.add_argument("--limit", type=float, default=300.0, help="longest time of another tool for one year [s]")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plot")
     arguments = parser.parse_args()
@@ -91,22 +97,11 @@ def years(arguments: argparse.Namespace) -> bool:
     return agreed
 
 
-def scenarios(count: int) -> list[dict[str, Any]]:
-    """Settings of a sweep over battery, PV, tariff and seed, in the order that suits a warm start best."""
-    seeds, factors = range(4), (0.9, 1.0, 1.1, 1.2)
-    batteries, plants = (1200.0, 2400.0, 3600.0, 7200.0), (1000.0, 2000.0, 3000.0, 4500.0)
-    found = [
-        {"seed": seed, "price_factor": factor, "battery_kwh": battery, "pv_kw": plant}
-        for seed, factor, battery, plant in itertools.product(seeds, factors, batteries, plants)
-    ]
-    return found[:count]
-
-
-def cold(settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
-    """HiGHS' simplex from nothing on each."""
+def cold(numbers: list[int]) -> tuple[float, list[float]]:
+    """HiGHS' simplex from nothing on each of the sweep's years."""
     seconds, objectives = 0.0, []
-    for one in settings:
-        program = reference_program(**one)
+    for number in numbers:
+        program = program_of(sweep_year(number))
         _ = program.matrix
         solution = solve(program, "highs", SolveOptions(algorithm="simplex"))
         seconds += solution.seconds
@@ -114,9 +109,9 @@ def cold(settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
     return seconds, objectives
 
 
-def warm(settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
+def warm(numbers: list[int]) -> tuple[float, list[float]]:
     """One HiGHS object whose bounds and costs are changed in place; the first solve, which is cold, is not counted."""
-    return warm_programs([reference_program(**one) for one in settings])
+    return warm_programs([program_of(sweep_year(number)) for number in numbers])
 
 
 def warm_programs(programs: list[LinearProgram]) -> tuple[float, list[float]]:
@@ -146,9 +141,9 @@ def warm_programs(programs: list[LinearProgram]) -> tuple[float, list[float]]:
     return seconds, objectives
 
 
-def on_all_cores(work: Any, settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
+def on_all_cores(work: Any, numbers: list[int]) -> tuple[float, list[float]]:
     """Wall seconds per program with one process per core, each on a consecutive part, and the objectives."""
-    parts = [part.tolist() for part in np.array_split(np.array(settings, dtype=object), CORES)]
+    parts = [part.tolist() for part in np.array_split(np.array(numbers), CORES)]
     with multiprocessing.get_context("spawn").Pool(CORES) as pool:
         results = pool.map(work, parts)
     solved = sum(len(part) - (1 if work is warm else 0) for part in parts)
@@ -157,37 +152,76 @@ def on_all_cores(work: Any, settings: list[dict[str, Any]]) -> tuple[float, list
 
 def sweep(arguments: argparse.Namespace) -> bool:
     """Many years with one matrix."""
-    settings = scenarios(arguments.count or 256)
+    numbers = list(range(min(arguments.count or SWEEP_YEARS, SWEEP_YEARS)))
 
-    def programs(chosen: list[dict[str, Any]]) -> Iterator[LinearProgram]:
-        for one in chosen:
-            yield reference_program(**one)
+    def programs(chosen: list[int]) -> Iterator[LinearProgram]:
+        for number in chosen:
+            yield program_of(sweep_year(number))
 
-    solve_batch(programs(settings[:8]), "structured")
+    solve_batch(programs(numbers[:8]), "structured")
     built = time.perf_counter()
-    for _ in programs(settings):
+    for _ in programs(numbers):
         pass
     built = time.perf_counter() - built
     started = time.perf_counter()
-    solutions = [(s.status, s.objective, s.iterations) for s in solve_batch(programs(settings), "structured")]
-    each = (time.perf_counter() - started - built) / len(settings)
+    solutions = [(s.status, s.objective, s.iterations) for s in solve_batch(programs(numbers), "structured")]
+    each = (time.perf_counter() - started - built) / len(numbers)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     iterations = [count for *_, count in solutions]
     solved = sum(status.name == "OPTIMAL" for status, *_ in solutions)
-    print(f"structured: {each:.4f} s per year of {len(settings)} ({solved} certified at 1e-8), {memory:.0f} MB")
+    print(f"structured: {each:.4f} s per year of {len(numbers)} ({solved} certified at 1e-8), {memory:.0f} MB")
     print(
-        f"    iterations {min(iterations)} to {max(iterations)}; building them takes {built / len(settings):.4f} s each"
+        f"    iterations {min(iterations)} to {max(iterations)}; building them takes {built / len(numbers):.4f} s each",
+        flush=True,
     )
-    at = np.linspace(0, len(settings) - 1, min(arguments.sample, len(settings))).astype(int)
-    cold_each, objectives = on_all_cores(cold, [settings[k] for k in at])
-    agreed = all(agree(solutions[k][1], objective) for k, objective in zip(at, objectives, strict=True))
+    chosen = spread(numbers, arguments.sample)
+    cold_each, objectives = on_all_cores(cold, chosen)
+    agreed = all(agree(solutions[k][1], objective) for k, objective in zip(chosen, objectives, strict=True))
     print(f"HiGHS simplex, cold, one process per core: {cold_each:.3f} s per year; ratio {cold_each / each:.1f}")
     # a warm start lives off its neighbours: two consecutive stretches of the best order, through all axes but the seed
-    warm_each, _ = on_all_cores(warm, settings[: 4 * arguments.sample])
+    warm_each, _ = on_all_cores(warm, numbers[: 4 * arguments.sample])
     print(
         f"HiGHS simplex, warm in its best order, one process per core: {warm_each:.3f} s; ratio {warm_each / each:.1f}"
     )
-    return agreed and solved == len(settings)
+    agreed &= peers_on_the_sweep(spread(numbers, arguments.peers), each, [s[1] for s in solutions], arguments.limit)
+    return agreed and solved == len(numbers)
+
+
+def spread(numbers: list[int], count: int) -> list[int]:
+    """Some of the numbers, evenly from the first to the last."""
+    return [numbers[k] for k in np.linspace(0, len(numbers) - 1, min(count, len(numbers))).astype(int)]
+
+
+def peers_on_the_sweep(chosen: list[int], each: float, objectives: list[float], limit: float) -> bool:
+    """Other tools on some of the years, from arrays to the answer, each in a process of its own.
+
+    Their seconds are divided by the cores, as if they ran side by side without disturbing each other. What has no
+    demand charge is compared with HiGHS on the same year without it.
+    """
+    agreed = True
+    for contender in PEERS:
+        charge = "" if contender in contenders_for("sweep_year_0") else NO_DEMAND
+        seconds, memory = [], 0.0
+        for number in chosen:
+            name = f"sweep_year_{number}{charge}"
+            result = run_apart(name, contender, 1, limit)
+            if isinstance(result, str):
+                print(f"{contender}: no result on {name}: {result}", flush=True)
+                agreed &= result.startswith("stopped after")
+                break
+            reference = solve(program_of(case_named(name)), "highs").objective if charge else objectives[number]
+            agreed &= agree(result["objective"], reference)
+            seconds.append(result["build_seconds"] + result["solve_seconds"])
+            memory = max(memory, result["peak_memory_mb"])
+        if seconds:
+            theirs = sum(seconds) / len(seconds) / CORES
+            note = " (without the demand charge)" if charge else ""
+            print(
+                f"{contender}{note}, one process per core: {theirs:.3f} s per year (mean of {len(seconds)}); "
+                f"ratio {theirs / each:.1f}; {memory:.0f} MB each",
+                flush=True,
+            )
+    return agreed
 
 
 def windows(arguments: argparse.Namespace) -> bool:

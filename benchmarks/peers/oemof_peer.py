@@ -1,7 +1,7 @@
 """The reference case in oemof.solph, without the demand charge: Pyomo builds the model, HiGHS solves it.
 
 A charge on the highest flow of each month has no place in solph without writing Pyomo rows by hand, so this peer takes
-only cases whose demand charge is 0, and no free sizes.
+only cases whose demand charge is 0.
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ from benchmarks.registry import Outcome
 
 def solve_with_oemof(case: ReferenceCase) -> Outcome:
     """Build the energy system and its Pyomo model, and solve with HiGHS."""
-    if case.demand_price_per_kw_month or case.sizes is not None:
-        raise ValueError("oemof.solph: only cases without a demand charge and with given sizes")
+    if case.demand_price_per_kw_month:
+        raise ValueError("oemof.solph: only cases without a demand charge")
     logging.disable(logging.WARNING)
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = solph.Model(_system(case))
+        system = _system(case)
+        model = solph.Model(system)
+        if case.sizes is not None:
+            site, battery = system.node["site"], system.node["battery"]
+            power = model.InvestmentFlowBlock.invest
+            solph.constraints.equate_variables(model, power[site, battery, 0], power[battery, site, 0])
         built = time.perf_counter()
         model.solve(solver="highs")  # raises where it finds no optimum
     solved = time.perf_counter()
@@ -34,14 +39,20 @@ def solve_with_oemof(case: ReferenceCase) -> Outcome:
 
 
 def _system(case: ReferenceCase) -> solph.EnergySystem:
-    flow, battery = solph.Flow, case.battery
+    flow, battery, sizes = solph.Flow, case.battery, case.sizes
+    pv, charge, discharge, energy = case.pv_kw, battery.power_kw, battery.power_kw, battery.energy_kwh
+    if sizes is not None:
+        pv = solph.Investment(ep_costs=sizes.pv_per_kw, maximum=sizes.largest_pv_kw)
+        charge = solph.Investment(ep_costs=sizes.power_per_kw, maximum=sizes.largest_power_kw)
+        discharge = solph.Investment(maximum=sizes.largest_power_kw)
+        energy = solph.Investment(ep_costs=sizes.energy_per_kwh, maximum=sizes.largest_energy_kwh)
     # points in time: one more than steps
     index = pd.date_range("2025-01-01", periods=case.num_steps + 1, freq=pd.Timedelta(hours=case.step_hours))
     system = solph.EnergySystem(timeindex=index, infer_last_interval=False)
     site = solph.Bus("site")
     system.add(
         site,
-        solph.components.Source("pv", outputs={site: flow(nominal_capacity=case.pv_kw, max=case.pv_yield)}),
+        solph.components.Source("pv", outputs={site: flow(nominal_capacity=pv, max=case.pv_yield)}),
         solph.components.Source(
             "import", outputs={site: flow(nominal_capacity=case.import_limit_kw, variable_costs=case.import_price)}
         ),
@@ -51,9 +62,9 @@ def _system(case: ReferenceCase) -> solph.EnergySystem:
         solph.components.Sink("load", inputs={site: flow(nominal_capacity=1.0, fix=case.load_kw)}),
         solph.components.GenericStorage(
             "battery",
-            inputs={site: flow(nominal_capacity=battery.power_kw)},
-            outputs={site: flow(nominal_capacity=battery.power_kw, variable_costs=battery.wear_per_kwh)},
-            nominal_capacity=battery.energy_kwh,
+            inputs={site: flow(nominal_capacity=charge)},
+            outputs={site: flow(nominal_capacity=discharge, variable_costs=battery.wear_per_kwh)},
+            nominal_capacity=energy,
             min_storage_level=battery.soc_min,
             max_storage_level=battery.soc_max,
             loss_rate=battery.self_discharge_per_hour,

@@ -33,4 +33,4 @@ def solve_with_linprog(case: ReferenceCase, method: str) -> Outcome:
     solved = time.perf_counter()
     if not found.success:
         raise RuntimeError(f"linprog {method}: {found.message}")
-    return Outcome(float(found.fun) + ours.cost_offset, built - started, solved - built)
+    return Outcome(float(found.fun) + ours.cost_offset, built - started, solved - built, int(found.nit))

@@ -5,6 +5,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,7 @@ def _benchmarks_can_be_imported(monkeypatch):
         ("sizing_week", ["vpp_sim highs simplex", "PuLP CBC"]),
         ("scenario_week", ["vpp_sim highs simplex", "PyPSA HiGHS"]),
         ("scenario_week_no_demand", ["vpp_sim highs simplex", "oemof.solph HiGHS"]),
+        ("sizing_week_no_demand", ["vpp_sim highs simplex", "oemof.solph HiGHS"]),
     ],
 )
 def test_all_contenders_agree_on_a_week(case, contenders, tmp_path):
@@ -44,6 +46,32 @@ def test_all_contenders_agree_on_a_week(case, contenders, tmp_path):
         assert result["objective"] == pytest.approx(objective, rel=1e-6), name
         assert result["peak_memory_mb"] > 10.0
         assert f"{name:<24}" in done.stdout
+
+
+def test_who_is_too_slow_is_stopped_and_listed():
+    # hidden, or counted as a failure of the comparison, the table would flatter one side
+    from benchmarks.processes import measured
+
+    command = [sys.executable, "-m", "benchmarks.run", "sweep_year_0", "--limit", "0.5", "--only", "PuLP CBC"]
+    done = measured(command)
+    assert done.returncode == 0, done.stderr
+    assert "PuLP CBC                no result: stopped after" in done.stdout
+    assert done.wall_seconds < 30.0
+
+
+def test_years_of_the_sweep_differ_in_numbers_alone():
+    # another matrix would rule out a warm start, and equal years would be no sweep
+    from benchmarks.reference import program
+    from benchmarks.registry import SWEEP_YEARS, sweep_year
+
+    programs = [program(sweep_year(number)) for number in (0, 1, 4, 16, SWEEP_YEARS - 1)]
+    first = programs[0]
+    assert all(abs(other.matrix - first.matrix).max() == 0.0 for other in programs[1:])
+    numbers = [
+        (q.upper[np.isfinite(q.upper)].sum(), q.lower.sum(), q.cost.sum(), q.row_lower[q.rows("bus.balance")].sum())
+        for q in programs
+    ]
+    assert len(set(numbers)) == len(programs)
 
 
 @pytest.mark.parametrize("step_minutes", [60, 15])
