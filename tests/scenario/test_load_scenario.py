@@ -425,7 +425,7 @@ def test_faults_of_input_files_are_told_together_and_those_of_values_at_their_li
     files = {fault.file for fault in caught.value.faults}
     assert files == {"short.csv", "site.yaml"}
     told = [str(fault) for fault in caught.value.faults if fault.file == "site.yaml"]
-    assert told[0] == "site.yaml:11: b.profile: a load must be at least 0 kW, got -3 at 2025-01-01 00:00:00"
+    assert told[0].startswith("site.yaml:11: b.profile: a load must be at least 0 kW, got -3; ")
     assert told[1].startswith("site.yaml:14: c.profile.unit: unknown unit 'kg' of power")
 
 

@@ -45,12 +45,15 @@ REPLAY_TOLERANCE = 1e-6
 #: is chosen. Small enough that a year's cost moves by about a millionth, large enough for a solver's tolerance (1e-7).
 EARLIEST_SERVICE_PRICE = 1e-6
 
+#: Nothing is larger (a TW, a TWh); beyond it a program's numbers lie too far apart for any solver.
+MOST_CAPACITY = 1e9
+
 
 class FreeSize(StrictModel):
     """A capacity that the optimiser chooses, with its cost: `{min: 0, max: 20000, cost_per_unit: 950}`."""
 
     min: float = quantity("smallest size that may be chosen", unit="unit of the field", default=0.0, ge=0)
-    max: float = quantity("largest size that may be chosen", unit="unit of the field", ge=0)
+    max: float = quantity("largest size that may be chosen", unit="unit of the field", ge=0, le=MOST_CAPACITY)
     cost_per_unit: float = quantity("investment per unit of size", unit="currency/unit", ge=0)
     lifetime_years: float = quantity("years until it must be bought again", unit="a", default=15.0, gt=0)
     om_per_unit_year: float = quantity("operation and maintenance", unit="currency/unit/a", default=0.0, ge=0)
@@ -77,7 +80,7 @@ class FreeSize(StrictModel):
 
 #: A capacity of at least 0: a number, or a FreeSize for the optimiser to choose. (The bound is here and not in the
 #: fields, where it would be held against the FreeSize too.)
-Capacity = Annotated[float, Field(ge=0)] | FreeSize
+Capacity = Annotated[float, Field(ge=0, le=MOST_CAPACITY)] | FreeSize
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 #: Above this difference between a zone's clock and the sun a remark is due; Kashgar on Beijing time is 3 h.
 CLOCK_AGAINST_SUN_HOURS = 3.5
 DEGREES_PER_HOUR = 15.0
-#: Above this difference it is looked whether latitude and longitude the other way round would fit.
-SWAPPED_HOURS = 1.5
 
 
 class Horizon(StrictModel):
@@ -248,23 +246,12 @@ class Scenario:
         year = self.horizon.start.year
         offsets = [dt.datetime(year, month, 1, tzinfo=zone).utcoffset() or dt.timedelta() for month in (1, 7)]
         hours = min(offsets).total_seconds() / (MINUTES_PER_HOUR * 60)
-
-        def apart(longitude: float) -> float:
-            half = HOURS_PER_DAY / 2
-            return abs((hours - longitude / DEGREES_PER_HOUR + half) % HOURS_PER_DAY - half)
-
-        latitude, longitude = self.site.latitude, self.site.longitude
-        swapped = abs(longitude) <= 90 and apart(latitude) + 1 < apart(longitude) > SWAPPED_HOURS
+        apart = (hours - self.site.longitude / DEGREES_PER_HOUR + HOURS_PER_DAY / 2) % HOURS_PER_DAY - HOURS_PER_DAY / 2
         notes = economic_notes(self)
-        if swapped or apart(longitude) > CLOCK_AGAINST_SUN_HOURS:
-            hint = (
-                "are latitude and longitude swapped?"
-                if swapped
-                else "check the sign of the longitude and the time zone"
-            )
+        if abs(apart) > CLOCK_AGAINST_SUN_HOURS:
             notes.append(
-                f"site.longitude {longitude:g} deg and {self.horizon.timezone} (UTC{hours:+g} h) are "
-                f"{apart(longitude):.1f} h apart; {hint}"
+                f"site.longitude {self.site.longitude:g} deg and {self.horizon.timezone} (UTC{hours:+g} h) are "
+                f"{abs(apart):.1f} h apart; check the sign of the longitude and the time zone"
             )
         return tuple(notes)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vpp_sim.scenario.model import Scenario
 
 #: How many times smaller or larger than the site's other powers a power is odd; another unit makes it 1,000 times.
-ODD_POWER: Final = 300.0
+ODD_POWER: Final = 200.0
 #: Price of a kW or kWh of a capacity, in kWh of the site's mean import price: 950 CNY/kWh at 0.44 are 2,200.
 ODD_COST: Final = (20.0, 3e5)
 #: A discount rate above this is odd.

@@ -47,6 +47,8 @@ def _content(
     else:
         place, file = _place(str(source), base_dir)
         content, lines = read_yaml(place, file=file)
+        if "components" in content:
+            raise InputError(Fault("is a scenario, not a tariff; give the file with the prices", file=file))
         base_dir = place.parent
     content = _absolute(content, base_dir.resolve())
     parent = content.pop("extends", None)
@@ -58,7 +60,13 @@ def _content(
         )
     if parent in above or len(above) > 10:
         raise InputError(Fault(f"{parent!r} extends itself", path="extends", file=file, line=lines.get(("extends",))))
-    inherited, _, _ = _content(parent, base_dir, (*above, parent))
+    try:
+        inherited, _, _ = _content(parent, base_dir, (*above, parent))
+    except InputError as error:
+        here = lines.get(("extends",))
+        raise InputError(
+            [fault if fault.file else Fault(fault.message, "extends", file, here) for fault in error.faults]
+        ) from None
     return {**inherited, **content}, lines, file
 
 

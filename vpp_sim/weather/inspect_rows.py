@@ -67,7 +67,7 @@ _MIN_DAYS_FOR_CLOCK: Final = 20
 _MIN_DAYS_FOR_BRIGHTNESS: Final = 90
 _LARGEST_UNNOTICED_SHIFT_HOURS: Final = 0.25
 _LARGEST_SHIFT_HOURS: Final = 3.0
-_SHIFT_NOTED_HOURS: Final = 1.0  # of few days, whose clouds could also be the reason
+_SHIFT_NOTED_HOURS: Final = 0.75  # of few days, whose clouds could also be the reason
 _HOTTEST_MEAN_CELSIUS: Final = 42.0  # the hottest months measured have 39 to 41
 
 
