@@ -111,8 +111,9 @@ def test_what_is_left_out_is_said(shape: str, words: str, page_of: Callable[[str
 
 @pytest.mark.parametrize(
     ("shape", "figures_drawn"),
-    # flow, span, curve, bill, two shifts | ... | flow, months, week, two stores, curve, exchange, bill, peaks, prices
-    [("whole", 6), ("only a load", 4), ("two of a kind, quarter-hours", 10)],
+    # flow, span, curve, bill, ladder, two shifts | ... | flow, months, week, two stores, curve, exchange, bill, peaks,
+    # ladder, prices
+    [("whole", 7), ("only a load", 4), ("two of a kind, quarter-hours", 11)],
 )
 def test_figures_with_content_are_all_there(shape: str, figures_drawn: int, page_of: Callable[[str], str]) -> None:
     assert read(page_of(shape)).tags.count("svg") == figures_drawn

@@ -200,8 +200,13 @@ def _target(outcome: TargetOutcome) -> dict[str, Any]:
         "shadow_price_per": outcome.shadow_unit,
         "rule": target.rule,
         "year": target.year,
-        "cost": outcome.cost,
+        "cost": _known(outcome.cost),
     }
+
+
+def _known(value: float) -> float | None:
+    """A number, or None where there is none."""
+    return None if np.isnan(value) else float(value)
 
 
 def rule_document(outcome: RuleOutcome) -> dict[str, Any]:
@@ -213,12 +218,12 @@ def rule_document(outcome: RuleOutcome) -> dict[str, Any]:
         "standing": rule.standing,
         "kpi": rule.kpi,
         "year": outcome.year,
-        rule.bound: outcome.threshold,
+        rule.bound: _known(outcome.threshold),
         "unit": rule.unit,
-        "value": outcome.value,
-        "margin": outcome.margin,
+        "value": _known(outcome.value),
+        "margin": _known(outcome.margin),
         "verdict": outcome.verdict,
-        "with_certificates": outcome.with_certificates,
+        "with_certificates": _known(outcome.with_certificates),
         "verdict_with_certificates": outcome.verdict_with_certificates,
         "reason": outcome.reason,
         "remarks": list(outcome.remarks),
