@@ -149,7 +149,7 @@ def test_a_fleet_is_the_same_on_any_horizon_and_step() -> None:
 SESSION_FAULTS = {
     "departure": (
         "arrival,departure,energy_kwh,max_kw\n2025-01-01 08:00,2025-01-01 07:00,5,7\n",
-        "s.csv:2: departure: departure is not after arrival",
+        "s.csv:2: departure: departure is not after arrival; a stay past midnight ends on the next day",
     ),
     "text": (
         "arrival,departure,energy_kwh,max_kw\n2025-01-01 08:00,2025-01-01 09:00,five,7\n",
@@ -176,7 +176,7 @@ SESSION_FAULTS = {
         "arrival,departure,energy_kwh,max_kw\n2019-01-01 08:00,2019-01-01 09:00,5,7\n",
         "s.csv: no session arrives on the horizon; repeat: true maps whole weeks onto it",
     ),
-    "empty": ("arrival,departure,energy_kwh,max_kw\n", "s.csv: the table has no rows"),
+    "empty": ("arrival,departure,energy_kwh,max_kw\n", "s.csv: has a header and no rows"),
 }
 
 

@@ -471,7 +471,7 @@ class EvStation(Component):
 
 
 def _oddities(sessions: pd.DataFrame) -> tuple[str, ...]:
-    """Remarks on sessions that are possible but look as if they were in another unit, or doubled."""
+    """Remarks on sessions that are possible but look as if they were in another unit."""
     notes = []
     for column, most, unit in (("energy_kwh", ODD_SESSION_KWH, "Wh"), ("max_kw", ODD_SESSION_KW, "W")):
         middle = float(sessions[column].median()) if len(sessions) else 0.0
@@ -479,9 +479,6 @@ def _oddities(sessions: pd.DataFrame) -> tuple[str, ...]:
             name = {"max_kw": "max_kw or charger_power_kw"}.get(column, column)
             kilo = "kWh" if unit == "Wh" else "kW"
             notes.append(f"{name} is {middle:,.6g} {kilo} for the session in the middle; is it in {unit}?")
-    doubled = int(sessions.duplicated(["arrival_hours", "departure_hours", "energy_kwh", "max_kw"]).sum())
-    if doubled and not sessions["arrival_hours"].mod(0.25).eq(0).all():
-        notes.append(f"{doubled} sessions stand twice, alike in all numbers; remove the copies if they are none")
     return tuple(notes)
 
 

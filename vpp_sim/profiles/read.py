@@ -73,14 +73,18 @@ def read_series(profile: FileProfile, base_dir: Path, path: str = "", *, default
 def _read(profile: FileProfile, place: str, _changed: int, size: int, default_timezone: str) -> Series:
     if size == 0:
         raise refusal(profile, "the file is empty")
-    read = parquet_columns if _is_parquet(profile, Path(place)) else text_columns
+    read = parquet_columns if is_parquet(profile, Path(place)) else text_columns
     series = _series_of(profile, read(profile, Path(place)), default_timezone)
     series.values.flags.writeable = False
     return series
 
 
-def _is_parquet(profile: FileProfile, place: Path) -> bool:
-    """Whether the file is Parquet; refuses what is neither that nor text, and names that mislead."""
+def is_parquet(profile: FileProfile, place: Path) -> bool:
+    """Whether a file is Parquet.
+
+    Raises:
+        InputError: it is neither that nor text, or has a name that misleads.
+    """
     name = place.name.lower()
     with place.open("rb") as stream:
         begin = stream.read(4)

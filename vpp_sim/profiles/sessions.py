@@ -10,6 +10,8 @@ who charges them decides what to do with the rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -20,6 +22,12 @@ from numpy.typing import NDArray
 
 from vpp_sim.errors import Fault, InputError, nearest
 from vpp_sim.fields import StrictModel, quantity
+from vpp_sim.profiles.columns import MAX_FAULTS, position_of
+from vpp_sim.profiles.model import FileProfile
+from vpp_sim.profiles.read import is_parquet
+from vpp_sim.profiles.series import ABSURD
+from vpp_sim.profiles.text_file import cells_of, layout_of
+from vpp_sim.profiles.times import short
 from vpp_sim.time_grid import TimeGrid
 from vpp_sim.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 
@@ -144,30 +152,30 @@ def read_sessions(table: SessionFile, grid: TimeGrid, base_dir: Path) -> tuple[p
             power, or no session on the horizon; every faulty row is named (the first ten of a kind).
     """
     path = base_dir / table.path
-    frame = _read_frame(path, table.path)
-    names = [str(name) for name in frame.columns]
-    arrival_name = _column(names, ARRIVAL_NAMES, table.path)
-    departure_name = _column(names, DEPARTURE_NAMES, table.path)
-    energy_name = _column(names, ENERGY_NAMES, table.path)
-    if "max_kw" not in names and table.charger_power_kw is None:
+    rows = _read_rows(path, table.path)
+    arrival_name = rows.named(ARRIVAL_NAMES)
+    departure_name = rows.named(DEPARTURE_NAMES)
+    energy_name = rows.named(ENERGY_NAMES)
+    if "max_kw" not in rows.frame and table.charger_power_kw is None:
         message = "no column max_kw; give charger_power_kw, the largest power of a session [kW]"
         raise InputError(Fault(message, file=table.path, path="max_kw"))
 
-    faults: list[Fault] = []
-    arrival = _stamps(frame[arrival_name], grid, table, arrival_name, faults)
-    departure = _stamps(frame[departure_name], grid, table, departure_name, faults)
-    energy = _numbers(frame[energy_name], table.path, energy_name, faults)
+    arrival = _stamps(rows, grid, table, arrival_name)
+    departure = _stamps(rows, grid, table, departure_name)
+    energy = rows.numbers(energy_name)
     power = (
-        _numbers(frame["max_kw"], table.path, "max_kw", faults)
-        if "max_kw" in names
-        else np.full(len(frame), float(table.charger_power_kw or 0.0))
+        rows.numbers("max_kw")
+        if "max_kw" in rows.frame
+        else np.full(len(arrival), float(table.charger_power_kw or 0.0))
     )
-    _refuse_rows(departure <= arrival, table.path, departure_name, "departure is not after arrival", faults)
-    _refuse_rows(energy < 0, table.path, energy_name, "energy must be at least 0 kWh", faults)
-    _refuse_rows(power <= 0, table.path, "max_kw", "power must be above 0 kW", faults)
-    if faults:
-        raise InputError(faults)
-    ids = frame["session_id"].astype(str) if "session_id" in names else pd.Series(range(len(frame))).astype(str)
+    after = "departure is not after arrival; a stay past midnight ends on the next day"
+    rows.refuse(departure <= arrival, departure_name, after)
+    rows.refuse(energy < 0, energy_name, "energy must be at least 0 kWh")
+    rows.refuse(power <= 0, "max_kw", "power must be above 0 kW")
+    if rows.faults:
+        raise InputError(rows.faults)
+    known = "session_id" in rows.frame
+    ids = rows.frame["session_id"].astype(str) if known else pd.Series(range(len(arrival))).astype(str)
     sessions = pd.DataFrame(
         {
             "session_id": ids.to_numpy(),
@@ -179,6 +187,9 @@ def read_sessions(table: SessionFile, grid: TimeGrid, base_dir: Path) -> tuple[p
         }
     )
     notes: list[str] = []
+    if doubled := int(sessions.duplicated().sum()):
+        first = sessions["session_id"][sessions.duplicated()].iloc[0]
+        notes.append(f"{table.path}: {doubled} sessions stand twice, the first is {first}; remove the copies")
     if table.repeat:
         sessions, weeks = _repeated(sessions, grid, table.path)
         notes.append(f"{table.path}: {weeks} whole weeks of sessions repeated over the horizon by weekday and hour")
@@ -195,62 +206,107 @@ def read_sessions(table: SessionFile, grid: TimeGrid, base_dir: Path) -> tuple[p
     return kept, tuple(notes)
 
 
-def _read_frame(path: Path, shown: str) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError(Fault("no such file", file=shown))
+@dataclass
+class _Rows:
+    """A table of sessions as its file has it: known columns, the line of each row (row of Parquet), and faults."""
+
+    file: str
+    names: Sequence[str]
+    frame: pd.DataFrame
+    lines: NDArray[np.int64]
+    decimal_comma: bool = False
+    faults: list[Fault] = field(default_factory=list)
+
+    def named(self, wanted: tuple[str, ...]) -> str:
+        """The column that has one of the names."""
+        for name in wanted:
+            if name in self.frame:
+                return name
+        guess = nearest(wanted[0], self.names)
+        hint = f"; did you mean its column {guess}?" if guess else f"; the file has {', '.join(self.names[:12])}"
+        message = f"missing column, needed under one of these names: {', '.join(wanted)}{hint}"
+        raise InputError(Fault(message, file=self.file))
+
+    def refuse(self, bad: NDArray[np.bool_], name: str, message: str) -> None:
+        """A fault for each bad row, the first ten of them."""
+        for row in np.flatnonzero(bad)[:MAX_FAULTS]:
+            told = message.replace("{got}", short(str(self.frame[name].iloc[row])) if name in self.frame else "")
+            self.faults.append(Fault(told, path=name, file=self.file, line=int(self.lines[row])))
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column as finite numbers, where it has no fault."""
+        column = self.frame[name]
+        if self.decimal_comma:
+            column = column.astype(str).str.replace(",", ".")
+        values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+        absurd = np.isfinite(values) & (np.abs(values) > ABSURD)
+        self.refuse(~np.isfinite(values), name, "not a number, got '{got}'")
+        self.refuse(absurd, name, f"must be at most {ABSURD:g}, got {{got}}")
+        return np.where(np.isfinite(values) & ~absurd, values, 1.0)
+
+
+def _read_rows(path: Path, shown: str) -> _Rows:
+    import pyarrow as pa
+
+    profile = FileProfile(path=shown, unit="kWh")
+    known = ("session_id", "max_kw", *ARRIVAL_NAMES, *DEPARTURE_NAMES, *ENERGY_NAMES)
     try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, encoding="utf-8-sig")
-    except (UnicodeDecodeError, ValueError, OSError) as error:
-        message = f"cannot be read as a table: {str(error).splitlines()[0]}"
-        raise InputError(Fault(message, file=shown)) from error
-    if frame.empty:
-        raise InputError(Fault("the table has no rows", file=shown))
-    return frame
+        if not path.is_file():
+            raise InputError(Fault("no such file", file=shown))
+        if path.stat().st_size == 0:
+            raise InputError(Fault("the file is empty", file=shown))
+        if is_parquet(profile, path):
+            frame = pd.read_parquet(path)
+            if frame.empty:
+                raise InputError(Fault("has no rows", file=shown))
+            frame.columns = pd.Index([str(name) for name in frame.columns])
+            return _Rows(shown, list(frame.columns), frame, np.arange(1, len(frame) + 1, dtype=np.int64))
+        layout = layout_of(profile, path)
+        wanted = [position_of(profile, name, layout.names) for name in known if name in layout.names]
+        columns, lines = cells_of(profile, path, layout, wanted) if wanted else ([], np.empty(0, dtype=np.int64))
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise InputError(Fault(f"cannot be read as a table: {str(error).splitlines()[0]}", file=shown)) from None
+    frame = pd.DataFrame(
+        {layout.names[position]: cells.to_pandas() for position, cells in zip(wanted, columns, strict=True)}
+    )
+    if wanted and frame.empty:
+        raise InputError(Fault("has no rows", file=shown))
+    return _Rows(shown, layout.names, frame, lines, decimal_comma=layout.delimiter != ",")
 
 
-def _column(names: list[str], wanted: tuple[str, ...], file: str) -> str:
-    for name in wanted:
-        if name in names:
-            return name
-    guess = nearest(wanted[0], names)
-    hint = f"; did you mean its column {guess}?" if guess else ""
-    raise InputError(Fault(f"missing column, needed under one of these names: {', '.join(wanted)}{hint}", file=file))
-
-
-def _stamps(
-    column: pd.Series, grid: TimeGrid, table: SessionFile, name: str, faults: list[Fault]
-) -> NDArray[np.float64]:
+def _stamps(rows: _Rows, grid: TimeGrid, table: SessionFile, name: str) -> NDArray[np.float64]:
     """Hours since the horizon's start; with `repeat` on the file's own wall clock."""
-    text = column.astype(str).str.strip()
+    text = rows.frame[name].astype(str).str.strip()
     start = grid.index[0]
+    has_offset = text.str.contains(r"\d(?:Z|[+-]\d\d(?::?\d\d)?)$", regex=True) & text.str.contains(":")
+    differs = np.asarray(has_offset != has_offset.iloc[0], dtype=np.bool_)
+    rows.refuse(
+        differs,
+        name,
+        "'{got}' has an offset from UTC where others have none, or none where they have one; write all alike",
+    )
+    twice = np.zeros(len(text), dtype=np.bool_)
     if table.repeat:
         stamps = pd.to_datetime(text.str.slice(0, 19), errors="coerce", format="ISO8601")
-        hours = (stamps - start.tz_localize(None)).dt.total_seconds() / SECONDS_PER_HOUR
-    elif text.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$", regex=True).all():
-        stamps = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
-        hours = (stamps - start).dt.total_seconds() / SECONDS_PER_HOUR
+        hours = (stamps - start.tz_localize(None)) / pd.Timedelta(hours=1)
+    elif has_offset.iloc[0]:
+        stamps = pd.to_datetime(text.where(~differs), errors="coerce", format="ISO8601", utc=True)
+        hours = (stamps - start) / pd.Timedelta(hours=1)
     else:
-        naive = pd.to_datetime(text, errors="coerce", format="ISO8601")
-        local = naive.dt.tz_localize(grid.timezone, ambiguous="NaT", nonexistent="shift_forward")
-        hours = (local - start).dt.total_seconds() / SECONDS_PER_HOUR
+        stamps = pd.to_datetime(text.where(~differs), errors="coerce", format="ISO8601")
+        local = stamps.dt.tz_localize(grid.timezone, ambiguous="NaT", nonexistent="shift_forward")
+        hours = (local - start) / pd.Timedelta(hours=1)
+        twice = np.asarray(stamps.notna() & local.isna(), dtype=np.bool_)
     values: NDArray[np.float64] = np.asarray(hours, dtype=np.float64)
-    bad = np.flatnonzero(np.isnan(values))
-    for row in bad[:10]:
-        message = f"not a date and time, got {text.iloc[row]!r}; write it like 2025-03-01 08:15:00"
-        faults.append(Fault(message, path=name, file=table.path, line=int(row) + 2))
+    bad = np.isnan(values) & ~differs
+    rows.refuse(
+        bad & twice,
+        name,
+        f"'{{got}}' happens twice in {grid.timezone} (clocks go back); write all times with "
+        "their offset, like 2025-10-26 02:30:00+02:00",
+    )
+    rows.refuse(bad & ~twice, name, "not a date and time, got '{got}'; write it like 2025-03-01 08:15:00")
     return values
-
-
-def _numbers(column: pd.Series, file: str, name: str, faults: list[Fault]) -> NDArray[np.float64]:
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    for row in np.flatnonzero(~np.isfinite(values))[:10]:
-        faults.append(Fault(f"not a number, got {column.iloc[row]!r}", path=name, file=file, line=int(row) + 2))
-    return values
-
-
-def _refuse_rows(bad: NDArray[np.bool_], file: str, name: str, message: str, faults: list[Fault]) -> None:
-    for row in np.flatnonzero(bad)[:10]:
-        faults.append(Fault(message, path=name, file=file, line=int(row) + 2))
 
 
 def _repeated(sessions: pd.DataFrame, grid: TimeGrid, file: str) -> tuple[pd.DataFrame, int]:

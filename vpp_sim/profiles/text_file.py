@@ -36,7 +36,7 @@ SNIFFED_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """How a text file is laid out, from its first lines."""
 
     delimiter: str
@@ -47,11 +47,11 @@ class _Layout:
 
 def text_columns(profile: FileProfile, place: Path) -> Columns:
     """The value column and, where there is one, the time column of a text file."""
-    layout = _layout_of(profile, place)
+    layout = layout_of(profile, place)
     time_position = _time_position(profile, layout)
     value_position = _value_position(profile, layout, time_position)
     wanted = [value_position] if time_position is None else [value_position, time_position]
-    cells, rows = _cells(profile, place, layout, wanted)
+    cells, rows = cells_of(profile, place, layout, wanted)
     if not len(rows):
         raise refusal(profile, "has no rows")
     name = layout.names[value_position]
@@ -60,8 +60,12 @@ def text_columns(profile: FileProfile, place: Path) -> Columns:
     return Columns(name, values, times, rows)
 
 
-def _layout_of(profile: FileProfile, place: Path) -> _Layout:
-    """Delimiter, header and first rows."""
+def layout_of(profile: FileProfile, place: Path) -> Layout:
+    """Delimiter, header and first rows.
+
+    Raises:
+        InputError: not a table of text in UTF-8, or one without rows.
+    """
     try:
         with gzip.open(place, "rb") if place.name.lower().endswith(".gz") else place.open("rb") as stream:
             raw = stream.read(SNIFFED_BYTES)
@@ -96,7 +100,7 @@ def _layout_of(profile: FileProfile, place: Path) -> _Layout:
     sample = tuple(table[1:] if has_header else table)
     if not sample:
         raise refusal(profile, "has a header and no rows")
-    return _Layout(delimiter, names, skipped + 1 + has_header, sample)
+    return Layout(delimiter, names, skipped + 1 + has_header, sample)
 
 
 def _delimiter(lines: Sequence[str]) -> str:
@@ -116,7 +120,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _time_position(profile: FileProfile, layout: _Layout) -> int | None:
+def _time_position(profile: FileProfile, layout: Layout) -> int | None:
     """Position of the time column: the one named, or the only one that holds dates."""
     if profile.time_column is not None:
         return position_of(profile, profile.time_column, layout.names)
@@ -129,7 +133,7 @@ def _time_position(profile: FileProfile, layout: _Layout) -> int | None:
     return only_time_column(profile, layout.names, dated)
 
 
-def _value_position(profile: FileProfile, layout: _Layout, time_position: int | None) -> int:
+def _value_position(profile: FileProfile, layout: Layout, time_position: int | None) -> int:
     if profile.column is not None:
         return position_of(profile, profile.column, layout.names)
     others = [position for position in range(len(layout.names)) if position != time_position]
@@ -139,7 +143,7 @@ def _value_position(profile: FileProfile, layout: _Layout, time_position: int | 
     return only_value_column(profile, layout.names, numeric)
 
 
-def _cells(profile: FileProfile, place: Path, layout: _Layout, wanted: Sequence[int]) -> tuple[list[Any], IntArray]:
+def cells_of(profile: FileProfile, place: Path, layout: Layout, wanted: Sequence[int]) -> tuple[list[Any], IntArray]:
     """Text of the wanted columns (pyarrow arrays), and the line of each row."""
     import pyarrow as pa
     import pyarrow.csv as pv
