@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,22 @@ class InputError(VppSimError):
 
 
 class InfeasibleError(VppSimError):
-    """The site as described cannot be run: no dispatch meets every limit, or the cost has no lower bound."""
+    """The site as described cannot be run: no dispatch meets every limit, or the cost has no lower bound.
+
+    `findings` are plain data, one entry for each limit that cannot be met: `component`, `limit`, `unit`, `amount`,
+    `spans` of local time, and `remedies` of the whole site, each of them enough alone. The text says the same.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, findings: Iterable[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.findings: tuple[Mapping[str, Any], ...] = tuple(findings)
+
+    @property
+    def remedies(self) -> list[Mapping[str, Any]]:
+        """Changes of which each alone is enough, with the values to set (`set`); none where they were not looked for."""
+        return list(self.findings[0].get("remedies", ())) if self.findings else []
 
 
 class SolverLimitError(VppSimError):

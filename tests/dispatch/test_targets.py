@@ -139,7 +139,7 @@ def test_a_target_on_what_the_site_does_not_have_is_refused(measure: Measure, go
 
 
 def test_targets_that_cannot_be_met_say_by_how_much() -> None:
-    with pytest.raises(InfeasibleError, match=r"targets\.one: peak_import by [\d.,]+ kW"):
+    with pytest.raises(InfeasibleError, match=r"targets\.one: peak_import at_most 1 is missed by at least [\d.,]+ kW"):
         simulate(load_scenario(TINY).with_targets({"one": Target.of("peak_import", 1.0)}))
 
 

@@ -127,7 +127,7 @@ vary:
     found = table(tmp_path / "out")
     # zip changes fastest after vary: cases are (soc_max, row of the group)
     assert found["status"].tolist() == ["ok", "infeasible", "ok", "bad_input", "bad_input", "ok"]
-    assert "the least change that would do" in found.loc[1, "reason"]
+    assert "no operation meets every limit: the bus is short by" in found.loc[1, "reason"]
     assert "soc_max" in found.loc[3, "reason"]
     assert found.loc[[0, 2, 5], "reason"].eq("").all()
     assert result.tally.failed == 3

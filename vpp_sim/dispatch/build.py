@@ -13,47 +13,60 @@ from vpp_sim.scenario import Scenario
 
 #: The row block whose dual is the marginal price of the bus.
 BALANCE = "bus.balance_kw"
+#: Variables of the bus by which a search lets it be short or over.
+SHORTFALL, SURPLUS = "shortfall_kw", "surplus_kw"
+#: Price of a kW of the largest shortfall in a search for the least energy [kWh/kW].
+TIE_BREAK = 1e-3
 
 
-def build_program(scenario: Scenario, inputs: Mapping[str, Inputs], *, elastic: bool = False) -> LinearProgram:
-    """The program of a scenario from the inputs of its components.
-
-    With `elastic` the bus may also be short or over by any power, at a price of 1 per kWh and nothing else in the
-    objective: the optimum is then the least energy by which the site falls short, and where.
-    """
-    builder = ProgramBuilder(scenario.grid.num_steps)
-    bus = Bus(builder, scenario.grid, scenario.economics.discount_rate)
-    context = scenario.context()
-    for name, component in scenario.components.items():
-        component.add_to(Block(name, bus, context, inputs[name]))
-    if not elastic:
-        bus.close()
-        add_targets(bus, scenario.targets)
-        return builder.freeze()
-    block = Block("bus", bus, context, Inputs())
-    block.inject(block.variables("shortfall_kw"), +1)
-    block.inject(block.variables("surplus_kw"), -1)
+def build_program(scenario: Scenario, inputs: Mapping[str, Inputs]) -> LinearProgram:
+    """The program of a scenario from the inputs of its components."""
+    bus = _filled_bus(scenario, inputs)
     bus.close()
-    program = builder.freeze()
-    cost = np.zeros(program.num_columns)
-    for name in ("bus.shortfall_kw", "bus.surplus_kw"):
-        cost[program.columns(name)] = scenario.grid.step_hours
-    return program.with_numbers(cost=cost)
+    add_targets(bus, scenario.targets)
+    return bus.builder.freeze()
+
+
+def build_bus_search(scenario: Scenario, inputs: Mapping[str, Inputs]) -> LinearProgram:
+    """The program without targets in which the bus may be short or over by any power, and nothing else costs anything.
+
+    The optimum is the least energy by which the site falls short or over, and among these the least power.
+    """
+    bus = _filled_bus(scenario, inputs)
+    block = Block("bus", bus, scenario.context(), Inputs())
+    costs: dict[str, float] = {}
+    for name, sign in ((SHORTFALL, +1), (SURPLUS, -1)):
+        power = block.variables(name)
+        largest = block.global_variables(f"largest_{name}")
+        block.inject(power, sign)
+        block.constrain(f"{name}_limit", [(power, 1.0), (largest, -1.0)], upper=0.0)
+        costs |= {f"bus.{name}": scenario.grid.step_hours, f"bus.largest_{name}": TIE_BREAK}
+    bus.close()
+    return _costing_only(bus.builder.freeze(), costs)
 
 
 def build_target_search(scenario: Scenario, inputs: Mapping[str, Inputs]) -> LinearProgram:
     """The program in which every target may be missed at a price of 1 per unit and nothing else costs anything."""
-    builder = ProgramBuilder(scenario.grid.num_steps)
-    bus = Bus(builder, scenario.grid, scenario.economics.discount_rate)
+    bus = _filled_bus(scenario, inputs)
+    bus.close()
+    add_targets(bus, scenario.targets, all_at_price=1.0)
+    return _costing_only(bus.builder.freeze(), {shortfall_name(name): 1.0 for name in scenario.targets})
+
+
+def _filled_bus(scenario: Scenario, inputs: Mapping[str, Inputs]) -> Bus:
+    """The bus with the blocks of all components, not yet balanced."""
+    bus = Bus(ProgramBuilder(scenario.grid.num_steps), scenario.grid, scenario.economics.discount_rate)
     context = scenario.context()
     for name, component in scenario.components.items():
         component.add_to(Block(name, bus, context, inputs[name]))
-    bus.close()
-    add_targets(bus, scenario.targets, all_at_price=1.0)
-    program = builder.freeze()
+    return bus
+
+
+def _costing_only(program: LinearProgram, costs: Mapping[str, float]) -> LinearProgram:
+    """The program in which only these variables cost anything."""
     cost = np.zeros(program.num_columns)
-    for name in scenario.targets:
-        cost[program.columns(shortfall_name(name))] = 1.0
+    for name, price in costs.items():
+        cost[program.columns(name)] = price
     return program.with_numbers(cost=cost)
 
 

@@ -10,9 +10,11 @@ from typing import TypeVar
 import numpy as np
 
 from vpp_sim.components.base import FloatArray, Inputs
-from vpp_sim.dispatch.build import build_program, build_target_search, marginal_price_per_kwh
+from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
+from vpp_sim.dispatch.explain import explained
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
-from vpp_sim.dispatch.targets import shortfall_name, target_duals
+from vpp_sim.dispatch.targets import target_duals
+from vpp_sim.dispatch.unbounded import unboundedness_explained
 from vpp_sim.errors import DefectError, InfeasibleError, InputError, SolverLimitError
 from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus, solve
 from vpp_sim.scenario import Scenario
@@ -25,8 +27,6 @@ TIGHT_TOLERANCE = 1e-9
 DUST = 1e-9
 #: Most solves after hand-backs. The first nearly always does; more are needed where the bus is short as well.
 HAND_BACK_SOLVES = 4
-#: Spans of shortfall that an explanation lists.
-LISTED_SPANS = 5
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
@@ -67,6 +67,16 @@ def completed(steps: Steps[T]) -> T:
         return result
 
 
+class NoPointError(Exception):
+    """A program has no point, or no lowest one; it is the scenario's own, or that after a hand-back."""
+
+    def __init__(self, status: SolveStatus, program: LinearProgram) -> None:
+        super().__init__(status.value)
+        self.status = status
+        self.program = program
+        self.after_hand_back = False
+
+
 def dispatch(
     scenario: Scenario,
     *,
@@ -80,10 +90,11 @@ def dispatch(
 
     Raises:
         InputError: something outside cannot be read, or the solver's name is not known.
-        InfeasibleError: no operation meets every limit, or the cost has no lower bound; says where it fails.
+        InfeasibleError: no operation meets every limit, or the cost has no lower bound; says where it fails, and which
+            single changes would do.
         SolverLimitError: the solver stopped before an optimum was certified.
     """
-    return completed(dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress))
+    return completed(dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress, remedies=True))
 
 
 def dispatch_steps(
@@ -92,15 +103,28 @@ def dispatch_steps(
     inputs: Mapping[str, Inputs] | None = None,
     solver: str | None = None,
     progress: Progress = lambda phase: None,
+    remedies: bool = False,
 ) -> Steps[Dispatch]:
-    """`dispatch` as steps: yields a request for every program and wants its solution sent back."""
+    """`dispatch` as steps: yields a request for every program and wants its solution sent back.
+
+    What would make an infeasible scenario feasible is looked for with `remedies` only: it takes many solves.
+    """
     timings: dict[str, float] = {}
     started = time.perf_counter()
     if inputs is None:
         progress("reading inputs")
         inputs = scenario.read_inputs()
     timings["load"] = time.perf_counter() - started
+    try:
+        return (yield from _dispatched(scenario, inputs, solver or scenario.dispatch.solver, timings, progress))
+    except NoPointError as stopped:
+        raise _infeasible(scenario, inputs, stopped, remedies=remedies, progress=progress) from None
 
+
+def _dispatched(
+    scenario: Scenario, inputs: Mapping[str, Inputs], name: str, timings: dict[str, float], progress: Progress
+) -> Steps[Dispatch]:
+    """The dispatch, or `NoPointError`."""
     progress("building the program")
     started = time.perf_counter()
     program = build_program(scenario, inputs)
@@ -109,11 +133,14 @@ def dispatch_steps(
 
     progress("solving")
     started = time.perf_counter()
-    name = solver or scenario.dispatch.solver
     options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
-    solution = yield from _solved(scenario, inputs, program, name, options)
+    solution = yield from _solved(program, name, options)
     result = _collected(scenario, inputs, program, solution)
-    result = yield from _handed_back(result, inputs, program, solution, name, options)
+    try:
+        result = yield from _handed_back(result, inputs, program, solution, name, options)
+    except NoPointError as stopped:
+        stopped.after_hand_back = True
+        raise
     timings["solve"] = time.perf_counter() - started
     return replace(result, timings=timings)
 
@@ -134,7 +161,10 @@ def solved_program(
     """
     limit = scenario.dispatch.time_limit_seconds
     options = SolveOptions(time_limit_seconds=limit, warm_start=warm_start, keep_basis=keep_basis)
-    return completed(_solved(scenario, inputs, program, solver or scenario.dispatch.solver, options))
+    try:
+        return completed(_solved(program, solver or scenario.dispatch.solver, options))
+    except NoPointError as stopped:
+        raise _infeasible(scenario, inputs, stopped, remedies=True) from None
 
 
 def plan_of(scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solution: Solution) -> Dispatch:
@@ -150,17 +180,10 @@ def plan_of(scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearPro
     return replace(result, tables=tables)
 
 
-def _solved(
-    scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solver: str, options: SolveOptions
-) -> Steps[Solution]:
+def _solved(program: LinearProgram, solver: str, options: SolveOptions) -> Steps[Solution]:
     solution = yield SolveRequest(program, solver, options)
-    if solution.status in (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED):
-        raise InfeasibleError(_shortfall_explained(scenario, inputs))
-    if solution.status is SolveStatus.UNBOUNDED:
-        raise InfeasibleError(
-            "the cost has no lower bound: something is paid for without a limit; look for an export price above an "
-            "import price without an export limit, or a negative cost"
-        )
+    if solution.status in (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED, SolveStatus.UNBOUNDED):
+        raise NoPointError(solution.status, program)
     if not solution.is_optimal:
         raise SolverLimitError(f"{solution.solver}: {solution.status.value} ({solution.message})")
     certificate = solution.certificate
@@ -168,11 +191,11 @@ def _solved(
         raise SolverLimitError(f"{solution.solver} gave no point")
     if not certificate.passed(CERTIFICATE_TOLERANCE) and options.tolerance is None:
         # a solver's tolerance on prices is absolute; where little money is at stake it must be tighter
-        return (yield from _solved(scenario, inputs, program, solver, replace(options, tolerance=TIGHT_TOLERANCE)))
+        return (yield from _solved(program, solver, replace(options, tolerance=TIGHT_TOLERANCE)))
     if not certificate.passed(CERTIFICATE_TOLERANCE) and options.algorithm is None and solver in ("auto", "highs"):
         # with a row over the whole horizon, HiGHS' presolve can give back a point that is none of the program's
         plain = replace(options, algorithm="simplex_without_presolve", warm_start=None)
-        return (yield from _solved(scenario, inputs, program, solver, plain))
+        return (yield from _solved(program, solver, plain))
     if not certificate.passed(CERTIFICATE_TOLERANCE):
         raise SolverLimitError(
             f"{solution.solver} claims an optimum that does not stand our check: primal residual "
@@ -268,10 +291,10 @@ def _handed_back(
             again = attempt
         elif attempt is not None and attempt.is_optimal:
             # the site can go along, but the solver's point does not stand our check: asked again, more strictly
-            again = yield from _solved(scenario, inputs, pinned, solver, options)
+            again = yield from _solved(pinned, solver, options)
         else:
             pinned = _pinned(program, {name: (each.pinned, each.at_least) for name, each in settlements.items()})
-            again = yield from _solved(scenario, inputs, pinned, solver, options)
+            again = yield from _solved(pinned, solver, options)
         settled = _collected(scenario, inputs, pinned, again)
         iterations, seconds = iterations + settled.solver.iterations, seconds + settled.solver.seconds
     if again is solution:
@@ -315,79 +338,33 @@ def _without_rows(program: LinearProgram, names: Iterable[str]) -> LinearProgram
     return program.with_numbers(row_lower=row_lower, row_upper=row_upper)
 
 
-def _shortfall_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> str:
-    """Why no operation meets every limit: the least energy by which the bus falls short or over, and when."""
-    program = build_program(scenario, inputs, elastic=True)
-    relaxed = solve(program, "highs")
-    if not relaxed.is_optimal or relaxed.primal is None:
-        alone = [name for name in scenario.components if not _can_stand_alone(scenario, inputs, name)]
-        if alone:
-            named = " and ".join(alone)
-            which = (
-                f"{named}: limits of its own contradict each other" if len(alone) == 1 else f"{named}, each by itself"
-            )
-            return (
-                f"no operation meets every limit, even with power bought at any price, because of {which}; "
-                "look at minimum states, losses, sizes and how the horizon ends"
-            )
-        return (
-            "no operation meets every limit, even with power bought at any price: limits that span components "
-            "(charge_from: onsite, export: forbidden) cannot be met; look at batteries and the renewable power there is"
+def _infeasible(
+    scenario: Scenario,
+    inputs: Mapping[str, Inputs],
+    stopped: NoPointError,
+    *,
+    remedies: bool,
+    progress: Progress = lambda phase: None,
+) -> InfeasibleError:
+    """The error that says why there is no optimum."""
+    if stopped.status is not SolveStatus.INFEASIBLE:
+        why = unboundedness_explained(scenario, stopped.program)
+        if why is not None:
+            return InfeasibleError(str(why), why.to_list())
+    if stopped.status is SolveStatus.UNBOUNDED:
+        return InfeasibleError(
+            "the cost has no lower bound, says the solver, but no flow is paid for without a limit; try another solver"
         )
-    lines = ["no operation meets every limit; the least change that would do, at the bus:"]
-    for name, word, remedy in (
-        ("bus.shortfall_kw", "short", "more import, generation, storage or sheddable load"),
-        ("bus.surplus_kw", "over", "more export limit, storage or curtailable generation"),
-    ):
-        power = relaxed.primal[program.columns(name)]
-        wanting = power > 1e-6 * max(1.0, float(power.max(initial=0.0)))
-        if not wanting.any():
-            continue
-        lines.append(
-            f"  {word} by {power.sum() * scenario.grid.step_hours:.1f} kWh in {int(wanting.sum())} steps, "
-            f"at most {power.max():.1f} kW: {remedy}"
-        )
-        lines.extend(_spans(scenario, power, wanting))
-    if len(lines) == 1 and scenario.targets:
-        return _targets_explained(scenario, inputs)
-    if len(lines) == 1:
-        return (
-            "the best plan for divisible demand cannot be carried out by single charging sessions: once each is served "
-            "in its own time, the bus falls short; allow more import, generation, storage or sheddable load"
-        )
-    return "\n".join(lines)
+    trial = _can_be_run if remedies else None
+    pinned = stopped.program if stopped.after_hand_back else None
+    explanation = explained(scenario, inputs, pinned=pinned, trial=trial, progress=progress)
+    return InfeasibleError(str(explanation), explanation.to_list())
 
 
-def _targets_explained(scenario: Scenario, inputs: Mapping[str, Inputs]) -> str:
-    """By how much the targets cannot be met, whatever it costs."""
-    program = build_target_search(scenario, inputs)
-    relaxed = solve(program, "highs")
-    lines = ["the targets cannot be met together, whatever it costs; the least by which they are missed:"]
-    if relaxed.primal is not None:
-        for name, target in scenario.targets.items():
-            missing = float(relaxed.primal[program.columns(shortfall_name(name))][0])
-            if missing > 1e-6 * max(1.0, target.bound):
-                lines.append(f"  targets.{name}: {target.measure} by {missing:,.1f} {target.meaning.shortfall_unit}")
-    lines.append("lower the targets, give them a price, or allow larger sizes")
-    return "\n".join(lines)
-
-
-def _can_stand_alone(scenario: Scenario, inputs: Mapping[str, Inputs], name: str) -> bool:
-    """Whether one component can be run where any power can be had and given away."""
-    only = scenario.replace_components({name: scenario.components[name]})
-    return solve(build_program(only, {name: inputs[name]}, elastic=True), "highs").is_optimal
-
-
-def _spans(scenario: Scenario, power: FloatArray, wanting: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[str]:
-    """The first spans of time in which power is wanting, as text."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], wanting, [False]]).astype(np.int8)))
-    begins, ends = edges[::2], edges[1::2]
-    local = scenario.grid.local
-    step = local[1] - local[0] if len(local) > 1 else None
-    lines = []
-    for begin, end in list(zip(begins, ends, strict=True))[:LISTED_SPANS]:
-        until = local[end - 1] + step if step is not None else local[end - 1]
-        lines.append(f"    {local[begin]:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}: {power[begin:end].max():.1f} kW")
-    if len(begins) > LISTED_SPANS:
-        lines.append(f"    and {len(begins) - LISTED_SPANS} more")
-    return lines
+def _can_be_run(scenario: Scenario, inputs: Mapping[str, Inputs]) -> bool:
+    """Whether a scenario has a certified dispatch."""
+    try:
+        completed(_dispatched(scenario, inputs, "auto", {}, lambda phase: None))
+    except (NoPointError, SolverLimitError):
+        return False
+    return True

@@ -40,7 +40,7 @@ def simulate(scenario: Scenario, *, solver: str | None = None, progress: Progres
     Raises:
         InputError, InfeasibleError, SolverLimitError: as `dispatch` does.
     """
-    return completed(simulation_steps(scenario, solver=solver, progress=progress, price_rules=True))
+    return completed(simulation_steps(scenario, solver=solver, progress=progress, price_rules=True, remedies=True))
 
 
 def simulation_steps(
@@ -50,6 +50,7 @@ def simulation_steps(
     solver: str | None = None,
     progress: Progress = lambda phase: None,
     price_rules: bool = False,
+    remedies: bool = False,
 ) -> Steps[Simulation]:
     """`simulate` as steps, for studies that solve many scenarios together; `inputs` where they were read already."""
     started = time.perf_counter()
@@ -57,7 +58,7 @@ def simulation_steps(
         progress("reading inputs")
         inputs = scenario.read_inputs()
     reading = time.perf_counter() - started
-    optimal = yield from dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress)
+    optimal = yield from dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress, remedies=remedies)
     if price_rules:
         optimal = with_rule_costs(optimal, inputs, solver=solver, progress=progress)
     started = time.perf_counter()
