@@ -245,6 +245,10 @@ def compare_bases(
     progress("the basis in use")
     stores = _stores(planner.plan(scenario))
     sides = _sides(storage, stores)
+    for each in along or ():
+        at, _ = _setter(scenario, each, stores)
+        for end in (each.low, each.high):
+            at(scenario, end)
     cases, left_out = _cases(scenario, stores, sides)
     progress(f"{len(cases)} cases: every basis, with and without storage")
     rows, checks = _solved(planner, scenario, cases, left_out)
@@ -521,6 +525,8 @@ def _setter(
     if along.path == "storage_scale":
         if along.low < 0:
             raise InputError("--along storage_scale: must be at least 0")
+        if not stores:
+            raise InputError("--along storage_scale: the site has no storage that it could do without")
         return lambda site, value: _scaled(site, stores, value), 1.0
     if along.path in WORDS:
         return _price_setter(scenario, along)
