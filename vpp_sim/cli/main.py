@@ -11,14 +11,18 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
 from vpp_sim.errors import DefectError, VppSimError
 from vpp_sim.whole_files import STOPPING, reason
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 #: Commands in the order of help, each in `vpp_sim/cli/<name>.py`, which is imported only when the command is run.
 COMMANDS = {
@@ -126,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for number in STOPPING:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the terminal's end; Ctrl-C is Python's own
             signal.signal(number, _stop)
+    sys.unraisablehook = _ask_again
     code = exit_code(list(sys.argv[1:] if arguments is None else arguments))
     # all is done or given up: a request to stop that comes now has nothing to stop
     for number in STOPPING:
@@ -141,6 +146,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _stop(number: int, frame: object) -> NoReturn:
     raise Stopped(number)
+
+
+def _ask_again(unraisable: UnraisableHookArgs) -> None:
+    """A request to stop that came within a callback from native code is lost there: it is made again a moment later."""
+    error = unraisable.exc_value
+    if not isinstance(error, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    number = error.number if isinstance(error, Stopped) else signal.SIGINT
+    threading.Timer(0.02, signal.raise_signal, [number]).start()
 
 
 def _abandon(stream: TextIO) -> None:
