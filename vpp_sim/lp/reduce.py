@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vpp_sim.lp.certificate import certify
 from vpp_sim.lp.program import FloatArray, GlobalTerm, IntArray, LinearProgram, RowBlock, StepBlock, StepTerm, TotalRow
-from vpp_sim.lp.solution import Solution
 
 #: By how much a row of fixed variables may miss its bounds, relative to its terms; beyond, a solver has to judge it.
 MISSED = 1e-9
@@ -30,16 +28,13 @@ class Reduced:
     rows: IntArray
     fixed: FloatArray
 
-    def restored(self, solution: Solution) -> Solution:
-        """A solution of the smaller program as one of the whole, with a certificate of the whole."""
-        if self.program is self.whole or solution.primal is None:
-            return solution
-        primal, dual = self.fixed.copy(), None
-        primal[self.columns] = solution.primal
-        if solution.row_dual is not None:
-            dual = np.zeros(self.whole.num_rows)
-            dual[self.rows] = solution.row_dual
-        return replace(solution, primal=primal, row_dual=dual, certificate=certify(self.whole, primal, dual))
+    def restored(self, primal: FloatArray, row_dual: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """A point and duals of the smaller program as those of the whole one."""
+        if self.program is self.whole:
+            return primal, row_dual
+        all_primal, all_dual = self.fixed.copy(), np.zeros(self.whole.num_rows)
+        all_primal[self.columns], all_dual[self.rows] = primal, row_dual
+        return all_primal, all_dual
 
 
 def reduced(programs: Sequence[LinearProgram]) -> list[Reduced]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,71 +124,50 @@ def try_structured(programs: list[LinearProgram], options: SolveOptions, *, leni
 
     When `lenient` and no tolerance is asked for, a stalled run is taken if it passes at STALLED_TOLERANCE, and says so.
     """
-    smaller = reduced(programs)
-    attempts = _try_reduced([each.program for each in smaller], options, lenient=lenient)
-    asked = STALLED_TOLERANCE if lenient else DEFAULT_TOLERANCE
-    asked = asked if options.tolerance is None else options.tolerance
-    return [_of_the_whole(attempt, each, asked) for attempt, each in zip(attempts, smaller, strict=True)]
-
-
-def _of_the_whole(attempt: Attempt, reduction: Reduced, tolerance: float) -> Attempt:
-    """An attempt at a reduced program as one at the whole, which is judged once more."""
-    if not attempt.solution.is_optimal:
-        return attempt
-    solution = reduction.restored(attempt.solution)
-    certificate = solution.certificate
-    if certificate is None or not certificate.passed(tolerance):
-        return _refused(f"with what is fixed put back, the point does not pass: {certificate}")
-    return Attempt(solution)
-
-
-def _try_reduced(programs: list[LinearProgram], options: SolveOptions, *, lenient: bool) -> list[Attempt]:
     from vpp_sim.lp.solvers.structured.numbers import Layout, pour
 
+    def one_by_one() -> list[Attempt]:
+        return [attempt for program in programs for attempt in try_structured([program], options, lenient=lenient)]
+
+    smaller = reduced(programs)
+    inner = [each.program for each in smaller]
     try:
-        structure = read_structure(programs)
+        structure = read_structure(inner)
         n = programs[0].num_steps
         # few programs fill lanes better one after another, each cut into segments
         if len(programs) == 1:
             layout = Layout(n, 1, segment_starts(n, structure))
         elif len(programs) < 4 and n >= 1024:
-            return [attempt for program in programs for attempt in try_structured([program], options, lenient=lenient)]
+            return one_by_one()
         else:
             layout = Layout(n, len(programs), np.zeros(1, dtype=np.int64))
-        numbers = pour(programs, structure, layout)
+        numbers = pour(inner, structure, layout)
     except Declined as error:
-        if len(programs) == 1:
-            return [_refused(str(error))]
-        return [attempt for program in programs for attempt in try_structured([program], options, lenient=lenient)]
-    return _run(numbers, options, lenient=lenient)
+        return [_refused(str(error))] if len(programs) == 1 else one_by_one()
+    return _run(numbers, smaller, options, lenient=lenient)
 
 
 def attempt_for_auto(program: LinearProgram, options: SolveOptions) -> Attempt:
     """One program, if it is one that this solver takes and is likely to be the faster on; else the reason why not."""
-    n = program.num_steps
-    if n < SHORTEST_AUTO:
-        return _refused(f"{n} steps: HiGHS is as fast below {SHORTEST_AUTO}")
-    (reduction,) = reduced([program])
-    attempt = _attempt_reduced(reduction.program, options)
-    return _of_the_whole(attempt, reduction, options.tolerance or STALLED_TOLERANCE)
-
-
-def _attempt_reduced(program: LinearProgram, options: SolveOptions) -> Attempt:
     from vpp_sim.lp.solvers.structured.kernels import kernels_are_ready
     from vpp_sim.lp.solvers.structured.numbers import Layout, pour
 
     n = program.num_steps
+    if n < SHORTEST_AUTO:
+        return _refused(f"{n} steps: HiGHS is as fast below {SHORTEST_AUTO}")
+    smaller = reduced([program])
+    inner = [each.program for each in smaller]
     try:
-        structure = read_structure([program])
-        numbers = pour([program], structure, Layout(n, 1, segment_starts(n, structure)))
+        structure = read_structure(inner)
+        numbers = pour(inner, structure, Layout(n, 1, segment_starts(n, structure)))
     except Declined as error:
         return _refused(str(error))
     if n < SHORTEST_COMPILED and not kernels_are_ready(numbers.form):
         return _refused(f"no compiled kernels for this structure, and {n} steps take HiGHS less than compiling them")
-    return _run(numbers, options, lenient=True)[0]
+    return _run(numbers, smaller, options, lenient=True)[0]
 
 
-def _run(numbers: Numbers, options: SolveOptions, *, lenient: bool) -> list[Attempt]:
+def _run(numbers: Numbers, smaller: list[Reduced], options: SolveOptions, *, lenient: bool) -> list[Attempt]:
     from vpp_sim.lp.solvers.structured.kernels import kernels
 
     layout = numbers.layout
@@ -202,22 +182,18 @@ def _run(numbers: Numbers, options: SolveOptions, *, lenient: bool) -> list[Atte
     if layout.segmented:
         with ThreadPoolExecutor(1) as pool:
             use = pool if threads > 1 and groups > 1 else None
-            _chunk(numbers, library, slice(0, groups), tolerance, use, attempts, notes, deadline)
+            _chunk(numbers, smaller, library, slice(0, groups), tolerance, use, attempts, notes, deadline)
     else:
         # several groups at once where they are short, so that Python's share of an iteration stays small
         at_once = int(np.clip(8192 // (layout.longest + 1), 1, 32))
         pieces = [slice(first, min(first + at_once, groups)) for first in range(0, groups, at_once)]
         if threads > 1 and len(pieces) > 1:
             with ThreadPoolExecutor(threads) as pool:
-                list(
-                    pool.map(
-                        lambda piece: _chunk(numbers, library, piece, tolerance, None, attempts, notes, deadline),
-                        pieces,
-                    )
-                )
+                run = partial(_chunk, numbers, smaller, library)
+                list(pool.map(lambda piece: run(piece, tolerance, None, attempts, notes, deadline), pieces))
         else:
             for piece in pieces:
-                _chunk(numbers, library, piece, tolerance, None, attempts, notes, deadline)
+                _chunk(numbers, smaller, library, piece, tolerance, None, attempts, notes, deadline)
     found = [attempt if attempt is not None else _refused("no result") for attempt in attempts]
     return [_taken_though_stalled(attempt) for attempt in found] if lenient and options.tolerance is None else found
 
@@ -233,6 +209,7 @@ def _taken_though_stalled(attempt: Attempt) -> Attempt:
 
 def _chunk(
     numbers: Numbers,
+    smaller: list[Reduced],
     library: object,
     groups: slice,
     tolerance: float,
@@ -255,11 +232,11 @@ def _chunk(
         again = []
         for chain in todo:
             q = int(interior.chains[chain])
-            program = numbers.programs[q]
+            program = smaller[q].whole
             primal = dual = None
             certificate: Certificate | None = None
             if np.isfinite(outcome.gap[chain]):
-                primal, dual = points.solution(int(chain))
+                primal, dual = smaller[q].restored(*points.solution(int(chain)))
                 certificate = certify(program, primal, dual)
             iterations = int(before[chain] + outcome.iterations[chain])
             judged = attempts[q] = _judged(program, primal, dual, certificate, tolerance, iterations, notes)
