@@ -36,8 +36,16 @@ def test_structure_is_the_same_exactly_when_only_numbers_differ():
     # a solver that reuses memory or a basis by this digest would go wrong if it missed a change of shape
     program = build()
     assert program.structure == build(upper=7.0).structure
-    others = [build(steps=3), build(extra=True), build(months=(1, 0))]
+    others = [build(steps=3), build(extra=True), build(steps=3, months=(0, 1, 1))]
     assert len({program.structure, *(other.structure for other in others)}) == 4
+
+
+def test_which_column_serves_which_range_of_steps_is_a_number():
+    # windows of two days share a structure whatever month they begin in, and wherever it ends within them
+    of_windows = {build(steps=4, months=months).structure for months in ((0, 1, 1, 1), (0, 0, 0, 1), (1, 1, 0, 0))}
+    assert of_windows == {build(steps=4, months=(1, 1, 1, 1)).structure}
+    # a column that comes back serves no range: then all programs of a structure must have the same columns
+    assert build(steps=4, months=(0, 1, 0, 1)).structure != build(steps=4, months=(0, 1, 1, 0)).structure
 
 
 def test_with_numbers_shares_the_matrix_and_checks_shapes():

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vpp_sim.lp.alike import Alike
 from vpp_sim.lp.program import FloatArray, LinearProgram
 
 
@@ -106,3 +107,74 @@ def certify(program: LinearProgram, primal: FloatArray, row_dual: FloatArray | N
     dual_value = support(dual, program.row_lower, program.row_upper) + support(reduced, program.lower, program.upper)
     gap = abs(without_offset - dual_value) / max(size * price, abs(without_offset), abs(dual_value))
     return Certificate(primal_residual, dual_residual, gap, primal_objective, dual_value + program.cost_offset)
+
+
+def certify_alike(alike: Alike, primal: FloatArray, row_dual: FloatArray) -> list[Certificate]:
+    """`certify` for programs of one structure, (programs, columns) and (programs, rows), from their terms.
+
+    The matrix is made from the same terms; programs that have no matrix need none made for this.
+    """
+    layout, n, count = alike.layout, alike.steps, alike.count
+    known = np.atleast_1d(np.isfinite(primal).all(axis=1) & np.isfinite(row_dual).all(axis=1))
+    x = primal if known.all() else np.where(known[:, None], primal, 0.0)
+    y = row_dual if known.all() else np.where(known[:, None], row_dual, 0.0)
+    blocks, rows, totals = layout.step_blocks, range(len(layout.row_blocks)), range(len(layout.total_rows))
+    globals_, last = slice(layout.first_global_column, None), slice(layout.first_total_row, None)
+
+    # (bounds, cost) of every group of columns and the bounds of every group of rows, each (1 or programs, ...)
+    columns = [
+        (alike.of_block("lower", i), alike.of_block("upper", i), alike.of_block("cost", i)) for i in range(len(blocks))
+    ]
+    columns.append((alike.of_globals("lower"), alike.of_globals("upper"), alike.of_globals("cost")))
+    where = [slice(block.start, block.start + n) for block in blocks] + [globals_]
+    limits = [(alike.of_row("row_lower", r), alike.of_row("row_upper", r)) for r in rows]
+    limits.append((alike.of_totals("row_lower"), alike.of_totals("row_upper")))
+    at_rows = [slice(block.start, block.start + n) for block in layout.row_blocks] + [last]
+
+    def floor(arrays: list[FloatArray]) -> FloatArray:
+        largest = np.zeros(count)
+        for array in arrays:
+            if array.size:
+                largest = np.maximum(largest, np.where(np.isfinite(array), np.abs(array), 0.0).max(axis=1))
+        return np.where(largest > 0.0, np.minimum(largest, 1.0), 1.0)[:, None]
+
+    size = floor([bound for low, high, *_ in (*columns, *limits) for bound in (low, high)])
+    price = floor([cost for *_, cost in columns])
+    primal_objective, dual_value = np.zeros(count), np.zeros(count)
+    primal_residual, dual_residual = np.zeros(count), np.zeros(count)
+
+    def worst(so_far: FloatArray, values: FloatArray) -> FloatArray:
+        return np.asarray(np.maximum(so_far, values.max(axis=1, initial=0.0)))
+
+    def support(values: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        gained = np.maximum(values, 0.0) * np.where(np.isfinite(low), low, 0.0)
+        return np.asarray((gained - np.maximum(-values, 0.0) * np.where(np.isfinite(high), high, 0.0)).sum(axis=1))
+
+    signed = np.empty_like(y)
+    for r, ((low, high), at) in enumerate(zip(limits, at_rows, strict=True)):
+        if r in rows:
+            activity, terms = alike.activity(r, x)
+        else:
+            found = [alike.total_activity(number, x) for number in totals]
+            activity = np.array([one for one, _ in found]).reshape(len(totals), count).T
+            terms = np.array([one for _, one in found]).reshape(len(totals), count).T
+        primal_residual = worst(primal_residual, _excess(activity, low, high, np.maximum(size, terms)))
+        own = np.where(np.isfinite(low), y[:, at], np.minimum(y[:, at], 0.0))
+        own = signed[:, at] = np.where(np.isfinite(high), own, np.maximum(own, 0.0))
+        dual_value += support(own, low, high)
+    for i, ((low, high, cost), at) in enumerate(zip(columns, where, strict=True)):
+        here = x[:, at]
+        primal_residual = worst(primal_residual, _excess(here, low, high, size))
+        primal_objective += (cost * here).sum(axis=1)
+        product, terms = alike.transposed(i, signed) if i < len(blocks) else alike.transposed_globals(signed)
+        reduced = cost - product
+        wrong = np.maximum(np.where(np.isfinite(low), 0.0, reduced), 0.0)
+        wrong += np.maximum(np.where(np.isfinite(high), 0.0, -reduced), 0.0)
+        dual_residual = worst(dual_residual, wrong / np.maximum(price, np.abs(cost) + terms))
+        dual_value += support(reduced, low, high)
+    scale = np.maximum(np.maximum((size * price)[:, 0], np.abs(primal_objective)), np.abs(dual_value))
+    gap = np.abs(primal_objective - dual_value) / scale
+    offset = np.array([program.cost_offset for program in alike.programs])
+    numbers = np.stack((primal_residual, dual_residual, gap, primal_objective + offset, dual_value + offset))
+    numbers[:, ~known] = np.array([np.inf, np.inf, np.inf, np.nan, np.nan])[:, None]
+    return [Certificate(*one) for one in numbers.T.tolist()]

@@ -13,7 +13,7 @@ from it for general solvers, a structured solver reads it as it is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -81,6 +81,17 @@ class TotalRow:
     row: int
     step_terms: tuple[StepTerm, ...]
     global_terms: tuple[GlobalTerm, ...]
+
+
+def range_starts(columns: IntArray) -> IntArray:
+    """First step of each stretch over which an array of columns (num_steps,) is the same."""
+    return np.concatenate(([0], np.flatnonzero(columns[1:] != columns[:-1]) + 1))
+
+
+def serve_ranges(arrays: Sequence[IntArray], singles: Collection[int]) -> bool:
+    """Whether each column in the arrays serves one range of steps of one array, and none is among the `singles`."""
+    members = [column for array in arrays for column in array[range_starts(array)].tolist()]
+    return len(set(members)) == len(members) and not set(members) & set(singles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,19 +211,35 @@ class LinearProgram:
 
     @cached_property
     def structure(self) -> str:
-        """Digest of everything but the numbers: programs with the same digest differ in values only."""
-        digest = hashlib.sha256(str(self.num_steps).encode())
-        for block in self.step_blocks:
-            digest.update(f"|s {block.name}".encode())
-        for group in self.global_blocks:
-            digest.update(f"|g {group.name} {group.count}".encode())
+        """Digest of what programs share that can be solved side by side; values may differ.
+
+        Where every array of columns cuts the horizon into ranges with a column of their own (billing months), its
+        entry is that it does so: which columns, and where one range ends, may differ like a value. So a window of
+        two days has one structure, whatever month it begins in.
+        """
+        parts = [str(self.num_steps)]
+        parts += [f"|s {block.name}" for block in self.step_blocks]
+        parts += [f"|g {group.name} {group.count}" for group in self.global_blocks]
+        arrays: list[IntArray] = []
+        singles: set[int] = set()
         rows: tuple[RowBlock | TotalRow, ...] = (*self.row_blocks, *self.total_rows)
         for row in rows:
-            digest.update(f"|r {row.name}".encode())
-            for term in row.step_terms:
-                digest.update(f" {term.block} {term.lag}".encode())
+            parts.append(f"|r {row.name}")
+            parts += [f" {term.block} {term.lag}" for term in row.step_terms]
             for item in row.global_terms:
-                digest.update(b" g" + np.asarray(item.column, dtype=np.int64).tobytes())
+                column = np.asarray(item.column, dtype=np.int64)
+                if column.ndim == 0:
+                    singles.add(int(column))
+                    parts.append(f" g{column}")
+                    continue
+                known = [k for k, array in enumerate(arrays) if array is column or np.array_equal(array, column)]
+                if not known:
+                    arrays.append(column)
+                parts.append(f" a{known[0] if known else len(arrays) - 1}")
+        digest = hashlib.sha256("".join(parts).encode())
+        if not serve_ranges(arrays, singles):
+            for array in arrays:
+                digest.update(array.tobytes())
         return digest.hexdigest()
 
     def with_numbers(

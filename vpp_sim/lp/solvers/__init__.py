@@ -9,7 +9,7 @@ from typing import Protocol
 
 from vpp_sim.lp.certificate import certify
 from vpp_sim.lp.program import LinearProgram
-from vpp_sim.lp.solution import Solution, SolveOptions
+from vpp_sim.lp.solution import Solution, SolveOptions, SolveStatus
 
 
 class Solver(Protocol):
@@ -40,7 +40,7 @@ class AutoSolver:
         if options.algorithm is not None or warm:
             return HighsSolver().solve(program, options)
         attempt = attempt_for_auto(program, options)
-        if attempt.solution.is_optimal:
+        if attempt.solution.status in (SolveStatus.OPTIMAL, SolveStatus.TIME_LIMIT):
             return attempt.solution
         solution = HighsSolver().solve(program, options)
         return replace(solution, notes=(*solution.notes, f"not the structured solver: {attempt.reason}"))

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram, RowBlock, TotalRow
+from vpp_sim.lp.alike import Alike
+from vpp_sim.lp.program import FloatArray, IntArray, range_starts, serve_ranges
+
+BoolArray = NDArray[np.bool_]
 
 MAX_BORDER = 24  # dense border columns and rows: each costs (rows per step) numbers of memory per step
 MAX_STATES = 16
@@ -174,108 +178,81 @@ class Form:
         )
 
 
-# --- structure of a program, without its numbers --------------------------------------------------------------------
-
-
-@dataclass
-class RowPlan:
-    """Where the terms of one row block go; terms on the same column and lag are summed."""
-
-    number: int
-    block: RowBlock
-    lag0: dict[int, list[float | FloatArray]]
-    lag1: dict[int, list[float | FloatArray]]
-    globals: list[tuple[int, int]]  # (position of the global term, its key in Structure.globals)
+# --- structure of programs, without their numbers --------------------------------------------------------------------
 
 
 @dataclass
 class LiveBlock:
-    """A global block used one column at a time over consecutive ranges of steps."""
+    """Global columns used one at a time over consecutive ranges of steps.
 
-    column_of_step: IntArray  # offset from the first global column
-    starts: IntArray  # first step of each range
-    members: IntArray  # global offset of each range
+    Programs of one structure may change from one column to the next at different steps, and in different columns.
+    """
+
+    columns: IntArray  # (1 or programs, steps): offset from the first global column
+    range_of_step: IntArray  # (1 or programs, steps): ranges counted from 0
+    members: IntArray  # (1 or programs, ranges): offset of the column that serves a range, -1 where there are fewer
+
+    @property
+    def num_ranges(self) -> int:
+        """Most ranges that any of the programs has."""
+        return int(self.members.shape[1])
+
+    @property
+    def starts(self) -> IntArray:
+        """First step of each range of the first program."""
+        return range_starts(self.range_of_step[0])
 
 
-def total_of(terms: list[float | FloatArray]) -> float | FloatArray:
-    """Sum of the coefficients of one variable."""
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
-
-
-def gathered(row: RowBlock | TotalRow, lag: int) -> dict[int, list[float | FloatArray]]:
-    """Coefficients of a row by step block, for one lag."""
-    found: dict[int, list[float | FloatArray]] = {}
-    for term in row.step_terms:
-        if term.lag == lag and not (np.ndim(term.coefficient) == 0 and term.coefficient == 0.0):
-            found.setdefault(term.block, []).append(term.coefficient)
-    return found
+def live_block(columns: IntArray) -> LiveBlock:
+    """The ranges in (1 or programs, steps) offsets."""
+    begins = np.ones(columns.shape, dtype=bool)
+    begins[:, 1:] = columns[:, 1:] != columns[:, :-1]
+    range_of_step = np.cumsum(begins, axis=1) - 1
+    members = np.full((columns.shape[0], int(range_of_step[:, -1].max()) + 1), -1, dtype=np.int64)
+    program, step = np.nonzero(begins)
+    members[program, range_of_step[program, step]] = columns[program, step]
+    return LiveBlock(columns, range_of_step, members)
 
 
 @dataclass
 class Globals:
-    """Which global columns are dense border columns, which live one at a time, which are in no row."""
+    """Which global columns are dense border columns (offsets from the first), and which live one at a time."""
 
-    perm: list[int]  # offsets from the first global column
+    perm: list[int]
     live: list[LiveBlock]
-    unused: list[int]
 
-    def keys(self, program: LinearProgram, column: int | IntArray) -> list[tuple[GlobalKind, int, IntArray | None]]:
+    def entries(self, columns: IntArray) -> list[tuple[GlobalKind, int, BoolArray | None]]:
         """Border entries that a global term meets: (kind, number, mask of steps or None for all)."""
-        first = program.first_global_column
-        if np.ndim(column) == 0:
-            offset = int(column) - first
-            if offset in self.perm:
-                return [("perm", self.perm.index(offset), None)]
-            for number, block in enumerate(self.live):
-                if offset in block.members:
-                    return [("live", number, None)]
-            raise Declined("a global column is used both over a range and at single steps")
-        offsets = np.asarray(column) - first
+        if columns.shape == (1, 1) and int(columns[0, 0]) in self.perm:
+            return [("perm", self.perm.index(int(columns[0, 0])), None)]
         for number, block in enumerate(self.live):
-            if np.array_equal(offsets, block.column_of_step):
+            if np.array_equal(columns, block.columns):
                 return [("live", number, None)]
-        return [("perm", self.perm.index(int(o)), offsets == o) for o in np.unique(offsets)]
+        return [("perm", self.perm.index(int(o)), columns == o) for o in np.unique(columns)]
 
 
-def classify_globals(program: LinearProgram) -> Globals:
-    """Sort the global columns; raises Declined where there are too many dense ones."""
-    first = program.first_global_column
-    num = program.num_columns - first
-    scalar_use: set[int] = set()
+def classify_globals(alike: Alike) -> Globals:
+    """Sort the global columns: those of arrays that cut the horizon into ranges live one at a time."""
+    layout = alike.layout
+    terms = [columns for row in range(len(layout.row_blocks)) for columns, _ in alike.global_terms(row)]
+    totals = range(len(layout.row_blocks), len(layout.row_blocks) + len(layout.total_rows))
+    terms += [columns for row in totals for columns, _ in alike.global_terms(row)]
+    singles = {int(columns[0, 0]) for columns in terms if columns.shape == (1, 1)}
     arrays: list[IntArray] = []
-    terms = [term for block in program.row_blocks for term in block.global_terms]
-    terms += [term for total in program.total_rows for term in total.global_terms]
-    for term in terms:
-        if np.ndim(term.column) == 0:
-            scalar_use.add(int(term.column) - first)
+    for columns in terms:
+        if columns.shape != (1, 1) and not any(np.array_equal(columns, known) for known in arrays):
+            arrays.append(columns)
+    # the structure says that every array cuts the horizon so, or that all programs have the same arrays
+    live: list[IntArray] = []
+    taken = set(singles)
+    for columns in arrays:
+        own = set(columns[0].tolist())
+        others = set().union(*(set(other[0].tolist()) for other in arrays if other is not columns))
+        if serve_ranges([columns[0]], singles) and not own & others:
+            live.append(columns)
         else:
-            offsets = np.asarray(term.column, dtype=np.int64) - first
-            if offsets.size and (offsets == offsets[0]).all():
-                scalar_use.add(int(offsets[0]))
-            elif not any(offsets is known or np.array_equal(offsets, known) for known in arrays):
-                arrays.append(offsets)
-    live: list[LiveBlock] = []
-    perm: set[int] = set(scalar_use)
-    taken: set[int] = set()
-    for offsets in arrays:
-        starts = np.concatenate(([0], np.flatnonzero(np.diff(offsets)) + 1))
-        members = offsets[starts]
-        distinct = set(members.tolist())
-        if len(distinct) == members.size and not distinct & (scalar_use | taken):
-            live.append(LiveBlock(offsets, starts, members))
-            taken |= distinct
-        else:
-            perm |= distinct
-    if perm & taken:
-        live = [block for block in live if not perm & set(block.members.tolist())]
-        taken = set().union(*(set(block.members.tolist()) for block in live)) if live else set()
-        for offsets in arrays:
-            perm |= set(np.unique(offsets).tolist()) - taken
-    unused = [j for j in range(num) if j not in perm and j not in taken]
-    return Globals(sorted(perm), live, unused)
+            taken |= own
+    return Globals(sorted(taken), [live_block(columns) for columns in live])
 
 
 @dataclass(frozen=True)
@@ -283,9 +260,16 @@ class Single:
     """A total row with one entry: a bound of one variable (`block` and `step`, or a global `offset`)."""
 
     total: int
+    coefficient: FloatArray  # (programs,)
     block: int = -1
     step: int = -1
     offset: int = -1
+
+    def bounds(self, alike: Alike) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bound, each (programs,), that the row puts on its variable."""
+        low = np.broadcast_to(alike.of_totals("row_lower")[:, self.total], alike.count) / self.coefficient
+        high = np.broadcast_to(alike.of_totals("row_upper")[:, self.total], alike.count) / self.coefficient
+        return np.where(self.coefficient > 0.0, low, high), np.where(self.coefficient > 0.0, high, low)
 
 
 @dataclass
@@ -300,66 +284,45 @@ class Structure:
     state_rows: set[int]
 
 
-def single_entry(programs: list[LinearProgram], number: int) -> Single | None:
+def single_entry(alike: Alike, number: int) -> Single | None:
     """The one entry of a total row, if it is the same one in all programs."""
-    found: Single | None = None
-    for program in programs:
-        total = program.total_rows[number]
-        entries: list[Single] = []
-        for block, values in gathered(total, 0).items():
-            coefficient = np.broadcast_to(np.asarray(total_of(values)), program.num_steps)
-            steps = np.flatnonzero(coefficient)[:2]
-            entries += [Single(number, block=block, step=int(step)) for step in steps]
-        for term in total.global_terms:
-            if np.any(np.asarray(term.coefficient) != 0.0):
-                column = int(np.asarray(term.column).reshape(-1)[0])
-                entries.append(Single(number, offset=column - program.first_global_column))
-        if len(entries) != 1 or (found is not None and entries[0] != found):
+    row = len(alike.layout.row_blocks) + number
+    found: list[Single] = []
+    for (block, _), coefficient in alike.terms(row).items():
+        steps = np.flatnonzero((coefficient != 0.0).any(axis=0))
+        if steps.size > 1 or (coefficient.shape[1] == 1 and alike.steps > 1):
             return None
-        found = entries[0]
-    return found
+        values = np.broadcast_to(coefficient[:, steps[0]], alike.count)
+        found.append(Single(number, values, block=block, step=int(steps[0])))
+    by_offset: dict[int, FloatArray] = {}
+    for columns, coefficient in alike.global_terms(row):
+        offset = int(columns[0, 0])
+        by_offset[offset] = by_offset.get(offset, np.zeros(alike.count)) + coefficient[:, 0]
+    found += [Single(number, values, offset=offset) for offset, values in by_offset.items() if values.any()]
+    return found[0] if len(found) == 1 and found[0].coefficient.all() else None
 
 
-def single_coefficient(program: LinearProgram, single: Single) -> float:
-    """Coefficient of the one entry of a total row."""
-    total = program.total_rows[single.total]
-    if single.block >= 0:
-        values = total_of(gathered(total, 0)[single.block])
-        return float(np.broadcast_to(np.asarray(values), program.num_steps)[single.step])
-    return float(sum(np.asarray(term.coefficient).reshape(-1)[0] for term in total.global_terms))
-
-
-def single_bounds(program: LinearProgram, single: Single) -> tuple[float, float]:
-    """Lower and upper bound that a total row with one entry puts on its variable."""
-    a = single_coefficient(program, single)
-    row = program.total_rows[single.total].row
-    one, two = float(program.row_lower[row] / a), float(program.row_upper[row] / a)
-    return (one, two) if a > 0.0 else (two, one)
-
-
-def read_structure(programs: list[LinearProgram]) -> Structure:
+def read_structure(alike: Alike) -> Structure:
     """Classify the rows of programs that share one structure."""
-    program = programs[0]
-    n = program.num_steps
-    if n < 1 or not program.step_blocks:
+    layout = alike.layout
+    if alike.steps < 1 or not layout.step_blocks:
         raise Declined("the program has no step variables")
-    globals_ = classify_globals(program)
+    globals_ = classify_globals(alike)
     equations, bounds, states = [], [], set()
-    for number, block in enumerate(program.row_blocks):
-        lag0, lag1 = gathered(block, 0), gathered(block, 1)
-        rows = slice(block.start, block.start + n)
-        always_open = all((q.row_lower[rows] < q.row_upper[rows]).all() for q in programs)
-        if not lag1 and len(lag0) <= 1 and always_open:
+    for number, block in enumerate(layout.row_blocks):
+        lags = [lag for _, lag in alike.terms(number)]
+        always_open = bool((alike.of_row("row_lower", number) < alike.of_row("row_upper", number)).all())
+        if 1 not in lags and len(lags) <= 1 and always_open:
             bounds.append(number)
-        elif not lag0 and not lag1:
+        elif not lags:
             raise Declined(f"row block {block.name} is an equation between globals at every step")
         else:
             equations.append(number)
-            if lag1:
+            if 1 in lags:
                 states.add(number)
     totals, singles = [], []
-    for number in range(len(program.total_rows)):
-        single = single_entry(programs, number)
+    for number in range(len(layout.total_rows)):
+        single = single_entry(alike, number)
         if single is None:
             totals.append(number)
         else:

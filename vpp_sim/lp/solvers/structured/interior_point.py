@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +36,7 @@ class Outcome:
     """Where the loop ended, per program."""
 
     converged: BoolArray
+    done: BoolArray  # converged, failed or stalled: more iterations bring nothing
     iterations: IntArray
     gap: FloatArray
     row_residual: FloatArray
@@ -68,8 +69,7 @@ class Barriers:
         self.gap_high = np.where(self.high, self.width - self.p, 1.0)
         self.inverse_high = np.where(self.high, 1.0 / self.gap_high, 0.0)
         h = self.zl * self.inverse_low + self.zu * self.inverse_high
-        h = np.where(self.low | self.high, h, k.REGULARISATION)
-        self.h = np.where(self.moves, h, 1e30)
+        self.h = np.where(self.moves, h + k.PROXIMAL, 1e30)
 
     def move(self, primal: FloatArray, dual: FloatArray) -> None:
         """Take the step found by `correct`."""
@@ -118,11 +118,37 @@ class Barriers:
         return primal, np.maximum(ratio_low, ratio_high).max(axis=0, initial=0.0)
 
 
+@dataclass
+class Saved:
+    """Points of chains between two runs; the last axis is over the chains."""
+
+    state: FloatArray  # (steps + 1, slots, chains)
+    p: FloatArray  # (num_edge, chains), and the duals
+    zl: FloatArray
+    zu: FloatArray
+    total_dual: FloatArray
+    iterations: IntArray
+
+    def only(self, chains: slice) -> Saved:
+        """Some of the chains."""
+        return Saved(*(getattr(self, each.name)[..., chains] for each in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: list[Saved]) -> Saved:
+        """The chains of several."""
+        return cls(*(np.concatenate([getattr(part, each.name) for part in parts], axis=-1) for each in fields(cls)))
+
+
 class Interior:
-    """State and loop for the chains of one `Numbers`; `groups` restricts a batch to some of its lanes' groups."""
+    """State and loop for chains: a whole program that is cut, or some `programs` of a batch in one lane each."""
 
     def __init__(
-        self, numbers: Numbers, library: object, groups: slice, pool: ThreadPoolExecutor | None = None
+        self,
+        numbers: Numbers,
+        library: object,
+        programs: IntArray,
+        pool: ThreadPoolExecutor | None = None,
+        saved: Saved | None = None,
     ) -> None:
         self.numbers = numbers
         self.form = form = numbers.form
@@ -132,34 +158,64 @@ class Interior:
         self.pool = pool
         self.functions = library.functions  # type: ignore[attr-defined]
         self.steps = layout.longest
-        self.full = numbers.full[groups]
-        self.lane = numbers.lane[groups]
-        self.groups = self.full.shape[0]
-        lanes = layout.lane_of[groups.start * LANES : (groups.start + self.groups) * LANES]
-        self.lanes = lanes
         self.segmented = layout.segmented
-        first = groups.start * LANES
-        real = np.arange(first, first + self.groups * LANES) < layout.num_lanes
         if self.segmented:
-            self.chains = np.zeros(1, dtype=np.int64)
+            self.programs = np.zeros(1, dtype=np.int64)
+            self.lanes = layout.lane_of
+            self.groups = layout.num_groups
+            self.full, self.lane = numbers.full, numbers.lane
             self.real = np.ones(1, dtype=bool)
+            self.real_lane = np.arange(self.groups * LANES) < layout.num_lanes
         else:
-            self.chains = lanes
-            self.real = real
-        self.real_lane = real
+            self.groups = -(-programs.size // LANES)
+            places = np.arange(self.groups * LANES)
+            self.programs = self.lanes = programs[np.minimum(places, programs.size - 1)]  # idle lanes repeat the last
+            self.full, self.lane = self._gathered(numbers.full), self._gathered(numbers.lane)
+            self.real = self.real_lane = places < programs.size
         shape = (self.groups, self.steps + 1)
         self.state = aligned(*shape, form.num_slots, LANES)
         self.step = aligned(*shape, form.num_slots, LANES)
         self.factor = aligned(*shape, slots.num_factor, LANES)
         self.values = aligned(self.groups, slots.num_values, LANES)
         self.out = aligned(self.groups, slots.num_out, LANES)
-        self.edge = Barriers(numbers, self.chains)
-        self.total_dual = np.zeros((form.num_totals, self.chains.size))
+        self.edge = Barriers(numbers, self.programs)
+        self.total_dual = np.zeros((form.num_totals, self.programs.size))
+        self.iterations = np.zeros(self.programs.size, dtype=np.int64)
         self.num_perm = form.num_perm
         self._plan_events()
         self._plan_border()
         self._parameters()
         self._start()
+        if saved is not None:
+            self._resume(saved)
+
+    def _gathered(self, array: FloatArray) -> FloatArray:
+        """The lanes of these programs out of an array (groups, ..., LANES) over all programs."""
+        first = int(self.programs[0])
+        if first % LANES == 0 and np.array_equal(
+            self.programs, np.minimum(np.arange(first, first + self.programs.size), self.layout.num_programs - 1)
+        ):
+            return array[first // LANES : first // LANES + self.groups]
+        lanes = np.moveaxis(array, -1, 1)[self.programs // LANES, self.programs % LANES]
+        found = aligned(self.groups, *array.shape[1:])
+        found[:] = np.moveaxis(lanes.reshape(self.groups, LANES, *array.shape[1:-1]), 1, -1)
+        return found
+
+    def save(self, chains: IntArray) -> Saved:
+        """The points of some chains of a batch, to go on with in other company."""
+        state = np.moveaxis(self.state, -1, 1)[chains // LANES, chains % LANES]
+        edge = self.edge
+        return Saved(
+            np.moveaxis(state, 0, -1), edge.p[:, chains], edge.zl[:, chains], edge.zu[:, chains],
+            self.total_dual[:, chains], self.iterations[chains],
+        )  # fmt: skip
+
+    def _resume(self, saved: Saved) -> None:
+        at = np.minimum(np.arange(self.programs.size), saved.iterations.size - 1)
+        state = saved.state[..., at]
+        self.state[:] = np.moveaxis(state.reshape(*state.shape[:2], self.groups, LANES), 2, 0)
+        self.edge.p, self.edge.zl, self.edge.zu = saved.p[:, at], saved.zl[:, at], saved.zu[:, at]
+        self.total_dual, self.iterations = saved.total_dual[:, at], saved.iterations[at]
 
     # --- set-up ------------------------------------------------------------------------------------------------
     def _plan_events(self) -> None:
@@ -167,23 +223,27 @@ class Interior:
         layout, form, slots = self.layout, self.form, self.slots
         live = self.numbers.structure.globals.live
         flags = np.zeros(self.steps + 1, dtype=np.int64)
-        lanes = self.lanes if self.segmented else np.zeros(1, dtype=np.int64)
-        starts = layout.starts[lanes]
-        lengths = layout.lengths[lanes]
-        retiring: list[IntArray] = []  # per block: (lanes, longest), range number that ends there, else -1
-        member: list[IntArray] = []
+        retiring: list[BoolArray] = []  # per block, (1 or lanes, steps): whether a range ends there
+        member: list[IntArray] = []  # and the edge that lives there
         edge_start = form.num_perm
+        if self.segmented:
+            starts, lengths = layout.starts[self.lanes][:, None], layout.lengths[self.lanes][:, None]
+            # behind a segment's end its last range goes on: the next one's global is not its own
+            local = starts + np.minimum(np.arange(self.steps), lengths - 1)
         for block in live:
-            ends = np.append(block.starts[1:], layout.num_steps)
-            range_of = np.repeat(np.arange(block.starts.size), ends - block.starts)
-            local = np.minimum(starts[:, None] + np.arange(self.steps), layout.num_steps - 1)
-            here = range_of[local]
-            inside = (block.starts >= starts[:, None]) & (ends <= (starts + lengths)[:, None])
-            is_end = (local + 1 == ends[here]) & (np.arange(self.steps) < lengths[:, None])
-            is_end &= np.take_along_axis(inside, here, axis=1)
+            ranges = block.range_of_step
+            if self.segmented:
+                range_ends = np.append(block.starts[1:], layout.num_steps)
+                here = ranges[0][local]
+                is_end = (local + 1 == range_ends[here]) & (np.arange(self.steps) < lengths)
+                is_end &= (block.starts[here] >= starts) & (range_ends[here] <= starts + lengths)
+            else:
+                here = ranges if ranges.shape[0] == 1 else ranges[self.programs]
+                is_end = np.ones(here.shape, dtype=bool)
+                is_end[:, :-1] = here[:, 1:] != here[:, :-1]
             member.append(here + edge_start)
             retiring.append(is_end)
-            edge_start += block.starts.size
+            edge_start += block.num_ranges
         if live:
             any_end = np.logical_or.reduce([ends.any(axis=0) for ends in retiring])
             flags[: self.steps] = any_end
@@ -203,8 +263,8 @@ class Interior:
             ends_here[-1] = False
             self.ending[:, b, :] = ends_here
             if self.segmented:
-                last = np.take_along_axis(member[b], (lengths - 1)[:, None], axis=1)[:, 0]
-                kept = ~np.take_along_axis(retiring[b], (lengths - 1)[:, None], axis=1)[:, 0]
+                last = np.take_along_axis(member[b], lengths - 1, axis=1)[:, 0]
+                kept = ~np.take_along_axis(retiring[b], lengths - 1, axis=1)[:, 0]
                 self.crossing[b] = np.where(kept, last, -1)
         if self.segmented:  # idle lanes repeat a real one and must not speak for it
             self.ending &= self.real_lane
@@ -216,7 +276,8 @@ class Interior:
             )
             ending = self.ending.reshape(self.records, form.num_live, self.groups, LANES).transpose(2, 0, 1, 3)
             self.live_events[:, :, :, k.LIVE_RETIRES, :] = ending
-        self.num_crossing_ids = np.unique(self.crossing[self.crossing >= 0])
+        self.crossing_edges = np.unique(self.crossing[self.crossing >= 0])
+        self.ended = np.nonzero(self.ending)  # record, live global and lane of every end of a range
 
     def _plan_border(self) -> None:
         """Where each lane's Schur complement goes in its chain's small system."""
@@ -227,7 +288,7 @@ class Interior:
         if self.segmented:
             segments = self.layout.num_lanes
             head = segments * ns
-            crossing = self.num_crossing_ids
+            crossing = self.crossing_edges
             self.unknowns = head + dense + crossing.size
             dummy = self.unknowns
             index = np.full((self.groups * LANES, size), dummy, dtype=np.int64)
@@ -266,9 +327,9 @@ class Interior:
         first = self.head
         self.total_at = first + np.arange(form.num_totals)
         self.edge_at = first + form.num_totals + np.arange(self.edge_unknown.size)
-        slack = np.flatnonzero(self.numbers.edge.offsets < 0)
-        self.slacks = slack
-        self.total_coefficients = self.numbers.total_globals[:, :, self.chains]  # (totals, edge, chains)
+        num_edge = self.numbers.edge.cost.shape[0]
+        self.slacks = np.arange(num_edge - self.numbers.num_slacks, num_edge)
+        self.total_coefficients = self.numbers.total_globals[:, :, self.programs]  # (totals, edge, chains)
 
     def _parameters(self) -> None:
         arrays = {
@@ -340,7 +401,7 @@ class Interior:
             lengths = np.where(self.real_lane, lengths, 0)
         self._write(k.LENGTH, lengths.astype(np.float64))
         # residuals count relative to a row's terms and one unit of the program
-        self._write(k.UNIT, np.clip(1.0 / self.numbers.size_scale[self.chains], 1e-6, 1.0))
+        self._write(k.UNIT, np.clip(1.0 / self.numbers.size_scale[self.programs], 1e-6, 1.0))
         if self.segmented:
             # what lies behind a segment's end is never moved by the kernels; clean it
             self.state_rows = np.array([form.rows[r].slot for r in form.states], dtype=np.int64)
@@ -389,7 +450,7 @@ class Interior:
         if self.unknowns == 0:
             return
         m = self.unknowns + 1
-        count = self.chains.size
+        count = self.programs.size
         triangle = self.out[:, slots.out_border : slots.out_rhs, :].transpose(0, 2, 1).reshape(self.groups * LANES, -1)
         weights = np.concatenate((triangle.ravel(), triangle[:, self.off_diagonal].ravel()))
         summed = np.bincount(self.flat, weights, minlength=count * m * m).astype(np.float64)
@@ -433,7 +494,7 @@ class Interior:
         edge_rhs (num_edge, chains): minus the pull on each global, without the steps' part; total_rhs (totals, chains).
         """
         slots, form = self.slots, self.form
-        count, m = self.chains.size, self.unknowns + 1
+        count, m = self.programs.size, self.unknowns + 1
         lanes = self.out[:, slots.out_rhs : slots.out_activity, :].transpose(0, 2, 1).reshape(self.groups * LANES, -1)
         direction = np.zeros_like(self.edge.p)
         if self.unknowns:
@@ -475,7 +536,7 @@ class Interior:
         if self.form.num_live == 0:
             return
         values = self.live_events[:, :, :, k.LIVE_DIRECTION, :].transpose(1, 2, 0, 3).reshape(self.ending.shape)
-        record, live, lane = np.nonzero(self.ending)
+        record, live, lane = self.ended
         direction[self.living[record, live, lane], self.chain_of_lane[lane]] = values[record, live, lane]
 
     def _give_live(self, what: int, values: FloatArray) -> None:
@@ -494,7 +555,7 @@ class Interior:
             activity[number] = self._sum(self._lanes(at + number))
         if form.num_live:
             values = self.live_events[:, :, :, k.LIVE_ACTIVITY, :].transpose(1, 2, 0, 3).reshape(self.ending.shape)
-            record, live, lane = np.nonzero(self.ending)
+            record, live, lane = self.ended
             activity[self.living[record, live, lane], self.chain_of_lane[lane]] = values[record, live, lane]
             if self.segmented:
                 for b in range(form.num_live):
@@ -505,22 +566,26 @@ class Interior:
 
     def restrict(self, chains: IntArray) -> None:
         """Leave all other chains where they are in the next run."""
-        keep = np.zeros(self.chains.size, dtype=bool)
+        keep = np.zeros(self.programs.size, dtype=bool)
         keep[chains] = True
         self.real = self.real & keep
 
-    def run(self, tolerance: float, max_iterations: int = MAX_ITERATIONS, deadline: float | None = None) -> Outcome:
-        """Iterate until every chain has converged, failed or stalled, or `perf_counter` has passed `deadline`."""
+    def run(self, tolerance: float, *, deadline: float | None = None, until_half: bool = False) -> Outcome:
+        """Iterate until every chain has converged, failed or stalled, or `perf_counter` has passed `deadline`.
+
+        `until_half` stops as soon as that is so for half of them, since the rest is better off in fuller company.
+        """
         slots, form, edge, numbers = self.slots, self.form, self.edge, self.numbers
-        chains = self.chains
-        count = chains.size
-        unit = (numbers.objective_scale * numbers.size_scale)[chains]
-        constant = numbers.constant[chains]
-        pairs = numbers.pairs[chains] + edge.low.sum(axis=0) + edge.high.sum(axis=0)
+        programs = self.programs
+        count = programs.size
+        unit = (numbers.objective_scale * numbers.size_scale)[programs]
+        constant = numbers.constant[programs]
+        pairs = numbers.pairs[programs] + edge.low.sum(axis=0) + edge.high.sum(axis=0)
         pairs = np.maximum(pairs, 1.0)
         done = ~self.real
+        enough = 0.5 * np.count_nonzero(self.real) if until_half else np.inf
         converged = np.zeros(count, dtype=bool)
-        iterations = np.zeros(count, dtype=np.int64)
+        before = self.iterations
         best = best_mu = best_row = np.full(count, np.inf)
         since_best = np.zeros(count, dtype=np.int64)
         primal = np.zeros(count)
@@ -529,24 +594,23 @@ class Interior:
         row_residual = np.full(count, np.inf)
         column_residual = np.full(count, np.inf)
         self.broken = np.zeros(count, dtype=bool)
-        self.history: list[tuple[FloatArray, ...]] = []  # per iteration: gap, residuals, mu, last step lengths
+        self.total_step = np.zeros_like(self.total_dual)
         self.edge.dzl = np.zeros_like(edge.p)
         self.edge.dzu = np.zeros_like(edge.p)
         pulls = np.ones(count)  # 0 where the next direction only restores the rows
         projecting = np.zeros(count, dtype=bool)
         projections = np.zeros(count, dtype=np.int64)
         moved = np.ones(count, dtype=np.int64)
-        rhs_scale = 1e-3 + np.abs(numbers.total_rhs[:, chains])
+        total_rhs = numbers.total_rhs[:, programs]
+        rhs_scale = 1e-3 + np.abs(total_rhs)
         with np.errstate(all="ignore"):
-            for iteration in range(max_iterations + 1):
+            for iteration in range(MAX_ITERATIONS + 1):
                 self._write(k.PRIMAL_STEP, primal)
                 self._write(k.DUAL_STEP, dual)
                 if self.segmented:
                     self._exchange(float(primal[0]), float(dual[0]))
                 edge.move(primal, dual)
-                self.total_dual = np.where(
-                    dual > 0.0, self.total_dual + dual * getattr(self, "total_step", 0.0), self.total_dual
-                )
+                self.total_dual = np.where(dual > 0.0, self.total_dual + dual * self.total_step, self.total_dual)
                 edge.refresh()
                 for d in range(form.num_totals):
                     self._write(slots.total_dual + d, self.total_dual[d])
@@ -564,7 +628,7 @@ class Interior:
                     if (form.num_totals)
                     else np.zeros((0, count))
                 )
-                total_left = numbers.total_rhs[:, chains] - activity - (self.total_coefficients * edge.p).sum(axis=1)
+                total_left = total_rhs - activity - (self.total_coefficients * edge.p).sum(axis=1)
                 edge_left = edge.cost - totals_dual - self._edge_activity() - edge.zl + edge.zu
                 row_residual = self._largest(self._lanes(0))
                 if form.num_totals:
@@ -575,16 +639,13 @@ class Interior:
                 column_residual = np.maximum(column_residual, edge_error.max(axis=0, initial=0.0))
                 products = self._sum(self._lanes(2)) + edge.products()
                 primal_objective = self._sum(self._lanes(3)) + (edge.cost * edge.p).sum(axis=0)
-                dual_objective = self._sum(self._lanes(4)) + (numbers.total_rhs[:, chains] * self.total_dual).sum(
-                    axis=0
-                )
+                dual_objective = self._sum(self._lanes(4)) + (total_rhs * self.total_dual).sum(axis=0)
                 dual_objective = dual_objective - np.where(
                     edge.high, edge.zu * np.where(edge.high, edge.width, 0.0), 0.0
                 ).sum(axis=0)
                 mu = products / pairs
                 whole = np.abs(constant + unit * primal_objective)
                 gap = unit * np.abs(primal_objective - dual_objective) / (1.0 + whole)
-                self.history.append((gap, row_residual, column_residual, mu, primal, dual))
                 good = (gap <= tolerance) & (row_residual <= ROWS * tolerance) & (column_residual <= tolerance)
                 good &= unit * products / (1.0 + whole) <= 4.0 * tolerance
                 converged |= good & ~done
@@ -593,10 +654,11 @@ class Interior:
                 best, best_mu, best_row = np.fmin(merit, best), np.fmin(mu, best_mu), np.fmin(row_residual, best_row)
                 since_best = np.where(better, 0, since_best + moved)
                 failed = ~np.isfinite(merit) | (since_best > STALL_LIMIT) | self.broken
-                iterations = np.where(done, iterations, iteration)
+                failed |= before + iteration >= MAX_ITERATIONS
+                self.iterations = np.where(done, self.iterations, before + iteration)
                 done = done | good | failed
                 late = deadline is not None and time.perf_counter() > deadline
-                if done.all() or iteration == max_iterations or late:
+                if done.all() or late or np.count_nonzero(done & self.real) >= enough:
                     break
                 if not projecting.any():
                     only_rows = (gap <= tolerance) & (column_residual <= tolerance) & (row_residual > ROWS * tolerance)
@@ -622,7 +684,7 @@ class Interior:
                     moved = projecting.astype(np.int64)
                     primal = np.where(projecting, _length(ratio_primal, STEP_FACTOR), 0.0)
                     dual = np.zeros(count)
-                    self.total_step = total_step
+                    self.total_step = np.asarray(total_step)
                     pulls = np.ones(count)
                     projecting = np.zeros(count, dtype=bool)
                     continue
@@ -648,7 +710,7 @@ class Interior:
                 moved = np.ones(count, dtype=np.int64)
                 primal = np.where(done, 0.0, _length(ratio_primal, STEP_FACTOR))
                 dual = np.where(done, 0.0, _length(ratio_dual, STEP_FACTOR))
-        return Outcome(converged, iterations, gap, row_residual, column_residual)
+        return Outcome(converged, done, self.iterations, gap, row_residual, column_residual)
 
 
 def _length(ratio: FloatArray, factor: float) -> FloatArray:

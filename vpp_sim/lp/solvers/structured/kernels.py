@@ -38,9 +38,9 @@ PRIMAL_STEP, DUAL_STEP, TARGET, PULL, UNIT, LENGTH, HEAD = range(7)
 LIVE_VALUE, LIVE_BARRIER, LIVE_ADD, LIVE_RETIRES, LIVE_ACTIVITY, LIVE_DIRECTION, LIVE_RHS, LIVE_PIVOT, LIVE_COLUMN = (
     range(9)
 )
-REGULARISATION = 1e-9
 PIVOT_TOLERANCE = 1e-14
 PIVOT_FLOOR = 1e-12
+PROXIMAL = 5e-9
 
 
 @dataclass
@@ -488,8 +488,7 @@ class _Sweep:
                 h = h + a * ah
                 for kind, k, item in row.globals:
                     put(self.slots.front_of_global(kind, k), -1.0 * (self.number(item) * ah))
-            if barrier.box.lower != "all" and barrier.box.upper != "all":
-                h = h + REGULARISATION
+            h = h + PROXIMAL
             self.curve.append(h)
             self.theta.append(c.where(barrier.moves, 1.0 / c.vec(h), 0.0))
             self.entries.append(entries)
@@ -601,7 +600,7 @@ class _Sweep:
                 activity = self.activity[kind, k]
                 activity.set(activity.get() + c.where(self.active, gamma * y, 0.0))
         left: list[Expr] = [self.number(row.rhs) for row in form.rows]
-        sizes: list[Expr] = [c.absolute(value) for value in left]
+        sizes: list[Expr] = [0.0] * len(left)
         pull: list[Expr] = []
         for i, column in enumerate(form.columns):
             barrier = self.barriers[i]
@@ -659,7 +658,8 @@ class _Sweep:
                 activity = self.activity[kind, k]
                 activity.set(activity.get() + pulled)
             residual = c.where(self.active, left[r], 0.0)
-            relative = c.rough_ratio(c.absolute(residual), sizes[r] + self.value(UNIT))
+            size = c.larger(c.larger(sizes[r], c.absolute(self.number(row.rhs))), self.value(UNIT))
+            relative = c.rough_ratio(c.absolute(residual), size)
             sums["row"] = c.larger(relative, sums["row"])  # type: ignore[assignment]
             sums["dual"] = sums["dual"] + c.where(self.active, self.number(row.rhs) * self.y[r], 0.0)  # type: ignore[assignment]
             rhs[self.position[r]] = rhs[self.position[r]] + residual

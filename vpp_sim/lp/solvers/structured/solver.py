@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vpp_sim.lp.certificate import Certificate, certify
+from vpp_sim.lp.alike import Alike
+from vpp_sim.lp.certificate import Certificate, certify, certify_alike
 from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram
 from vpp_sim.lp.reduce import Reduced, reduced
 from vpp_sim.lp.solution import Solution, SolveOptions, SolveStatus
@@ -21,7 +21,9 @@ from vpp_sim.lp.solvers.structured.form import Declined, Structure, read_structu
 from vpp_sim.lp.solvers.structured.vector_code import LANES
 
 if TYPE_CHECKING:
+    from vpp_sim.lp.solvers.structured.interior_point import Interior, Outcome, Saved
     from vpp_sim.lp.solvers.structured.numbers import Numbers
+    from vpp_sim.lp.solvers.structured.vector_code import Library
 
 DEFAULT_TOLERANCE = 1e-8
 #: What `auto` accepts of a run that stalls short of the default: the tolerance at which HiGHS calls a point optimal.
@@ -107,7 +109,7 @@ class StructuredSolver:
 def declined(program: LinearProgram) -> str | None:
     """Why the structured solver does not take a program, None where it does."""
     try:
-        read_structure([program])
+        read_structure(Alike([program]))
     except Declined as error:
         return str(error)
     return None
@@ -130,9 +132,9 @@ def try_structured(programs: list[LinearProgram], options: SolveOptions, *, leni
         return [attempt for program in programs for attempt in try_structured([program], options, lenient=lenient)]
 
     smaller = reduced(programs)
-    inner = [each.program for each in smaller]
     try:
-        structure = read_structure(inner)
+        alike = Alike([each.program for each in smaller])
+        structure = read_structure(alike)
         n = programs[0].num_steps
         # few programs fill lanes better one after another, each cut into segments
         if len(programs) == 1:
@@ -141,7 +143,7 @@ def try_structured(programs: list[LinearProgram], options: SolveOptions, *, leni
             return one_by_one()
         else:
             layout = Layout(n, len(programs), np.zeros(1, dtype=np.int64))
-        numbers = pour(inner, structure, layout)
+        numbers = pour(alike, structure, layout)
     except Declined as error:
         return [_refused(str(error))] if len(programs) == 1 else one_by_one()
     return _run(numbers, smaller, options, lenient=lenient)
@@ -156,10 +158,10 @@ def attempt_for_auto(program: LinearProgram, options: SolveOptions) -> Attempt:
     if n < SHORTEST_AUTO:
         return _refused(f"{n} steps: HiGHS is as fast below {SHORTEST_AUTO}")
     smaller = reduced([program])
-    inner = [each.program for each in smaller]
     try:
-        structure = read_structure(inner)
-        numbers = pour(inner, structure, Layout(n, 1, segment_starts(n, structure)))
+        alike = Alike([smaller[0].program])
+        structure = read_structure(alike)
+        numbers = pour(alike, structure, Layout(n, 1, segment_starts(n, structure)))
     except Declined as error:
         return _refused(str(error))
     if n < SHORTEST_COMPILED and not kernels_are_ready(numbers.form):
@@ -175,26 +177,30 @@ def _run(numbers: Numbers, smaller: list[Reduced], options: SolveOptions, *, len
     library = kernels(numbers.form)
     threads = min(options.threads or cores(), 2)
     limit = options.time_limit_seconds
-    deadline = None if limit is None else time.perf_counter() + limit
-    groups = layout.num_groups
-    attempts: list[Attempt | None] = [None] * layout.num_programs
+    deadline = None if limit is None else time.perf_counter() + limit * layout.num_programs
     notes = () if library.from_cache else ("kernels compiled for this structure and kept on disk",)
-    if layout.segmented:
-        with ThreadPoolExecutor(1) as pool:
-            use = pool if threads > 1 and groups > 1 else None
-            _chunk(numbers, smaller, library, slice(0, groups), tolerance, use, attempts, notes, deadline)
-    else:
-        # several groups at once where they are short, so that Python's share of an iteration stays small
-        at_once = int(np.clip(8192 // (layout.longest + 1), 1, 32))
-        pieces = [slice(first, min(first + at_once, groups)) for first in range(0, groups, at_once)]
-        if threads > 1 and len(pieces) > 1:
-            with ThreadPoolExecutor(threads) as pool:
-                run = partial(_chunk, numbers, smaller, library)
-                list(pool.map(lambda piece: run(piece, tolerance, None, attempts, notes, deadline), pieces))
+    run = _Run(numbers, smaller, library, tolerance, notes, deadline)
+    todo = np.arange(layout.num_programs)
+    with ThreadPoolExecutor(threads) as pool:
+        if layout.segmented:
+            run.part(todo, None, until_half=False, pool=pool if threads > 1 and layout.num_groups > 1 else None)
         else:
-            for piece in pieces:
-                _chunk(numbers, smaller, library, piece, tolerance, None, attempts, notes, deadline)
-    found = [attempt if attempt is not None else _refused("no result") for attempt in attempts]
+            saved: Saved | None = None
+            # several groups at once where they are short, so that Python's share of an iteration stays small
+            at_once = LANES * int(np.clip(8192 // (layout.longest + 1), 1, 32))
+            while todo.size:
+                # a lane that is done idles until its group is: from time to time the others move together
+                until_half = todo.size > LANES
+                cuts = [slice(first, first + at_once) for first in range(0, todo.size, at_once)]
+                pieces = [(todo[cut], saved and saved.only(cut), until_half) for cut in cuts]
+                alone = threads == 1 or len(pieces) == 1
+                done = map(run.unpacked, pieces) if alone else pool.map(run.unpacked, pieces)
+                left = [part for part in done if part is not None]
+                if not left:
+                    break
+                todo = np.concatenate([programs for programs, _ in left])
+                saved = type(left[0][1]).joined([points for _, points in left])
+    found = [run.attempts[q] for q in range(layout.num_programs)]
     return [_taken_though_stalled(attempt) for attempt in found] if lenient and options.tolerance is None else found
 
 
@@ -207,82 +213,114 @@ def _taken_though_stalled(attempt: Attempt) -> Attempt:
     return Attempt(replace(stalled, status=SolveStatus.OPTIMAL, notes=(*stalled.notes, note)))
 
 
-def _chunk(
-    numbers: Numbers,
-    smaller: list[Reduced],
-    library: object,
-    groups: slice,
-    tolerance: float,
-    pool: ThreadPoolExecutor | None,
-    attempts: list[Attempt | None],
-    notes: tuple[str, ...],
-    deadline: float | None,
-) -> None:
-    """Run some groups and write their programs' attempts."""
-    from vpp_sim.lp.solvers.structured.interior_point import Interior
-    from vpp_sim.lp.solvers.structured.outcome import Points
+@dataclass
+class _Run:
+    """One call's numbers and kernels, and what was found so far."""
 
-    interior = Interior(numbers, library, groups, pool)
-    todo = np.flatnonzero(interior.real)
-    before = np.zeros(interior.chains.size, dtype=np.int64)
-    # a second, stricter run where the loop's own measures were kinder than the certificate
-    for strictness in (2.0, 40.0):
-        outcome = interior.run(tolerance / strictness, deadline=deadline)
-        points = Points(interior)
+    numbers: Numbers
+    smaller: list[Reduced]
+    library: Library
+    tolerance: float
+    notes: tuple[str, ...]
+    deadline: float | None
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+
+    def unpacked(self, piece: tuple[IntArray, Saved | None, bool]) -> tuple[IntArray, Saved] | None:
+        """`part` with its arguments in one."""
+        programs, saved, until_half = piece
+        return self.part(programs, saved, until_half=until_half)
+
+    def part(
+        self,
+        programs: IntArray,
+        saved: Saved | None,
+        *,
+        until_half: bool,
+        pool: ThreadPoolExecutor | None = None,
+    ) -> tuple[IntArray, Saved] | None:
+        """Work on some programs; those that are to go on in other company are given back."""
+        from vpp_sim.lp.solvers.structured.interior_point import Interior
+
+        interior = Interior(self.numbers, self.library, programs, pool, saved)
+        rest = None
+        # a second, stricter run where the loop's own measures were kinder than the certificate
+        for strictness in (2.0, 40.0):
+            outcome = interior.run(self.tolerance / strictness, deadline=self.deadline, until_half=until_half)
+            late = self.deadline is not None and time.perf_counter() > self.deadline
+            open_chains = np.flatnonzero(interior.real & ~outcome.done)
+            if open_chains.size and not late:
+                rest = interior.programs[open_chains], interior.save(open_chains)
+            chains = np.flatnonzero(interior.real & (outcome.done | late))
+            again = self.judge(interior, outcome, chains, late=late)
+            if not again.size or late:
+                break
+            interior.restrict(again)
+            until_half = False
+        return rest
+
+    def judge(self, interior: Interior, outcome: Outcome, chains: IntArray, *, late: bool) -> IntArray:
+        """Write the attempts of some chains; gives those that converged, but not to what the certificate asks."""
+        from vpp_sim.lp.solvers.structured.outcome import points_of
+
+        for chain in chains[~np.isfinite(outcome.gap[chains])]:
+            q = int(interior.programs[chain])
+            self.attempts[q] = self._attempt(None, None, None, int(outcome.iterations[chain]), late=late)
+        chains = chains[np.isfinite(outcome.gap[chains])]
+        if not chains.size:
+            return chains
+        alike = self.numbers.alike.only(interior.programs[chains])
+        primal, dual = points_of(interior, chains, alike)
+        wholes = [self.smaller[q] for q in interior.programs[chains]]
+        if any(each.program is not each.whole for each in wholes):
+            restored = [each.restored(*point) for each, *point in zip(wholes, primal, dual, strict=True)]
+            primal, dual = np.array([one for one, _ in restored]), np.array([one for _, one in restored])
+            alike = Alike([each.whole for each in wholes])
         again = []
-        for chain in todo:
-            q = int(interior.chains[chain])
-            program = smaller[q].whole
-            primal = dual = None
-            certificate: Certificate | None = None
-            if np.isfinite(outcome.gap[chain]):
-                primal, dual = smaller[q].restored(*points.solution(int(chain)))
-                certificate = certify(program, primal, dual)
-            iterations = int(before[chain] + outcome.iterations[chain])
-            judged = attempts[q] = _judged(program, primal, dual, certificate, tolerance, iterations, notes)
-            if outcome.converged[chain] and judged.reason:
+        for place, (chain, certificate) in enumerate(zip(chains, certify_alike(alike, primal, dual), strict=True)):
+            q, iterations = int(interior.programs[chain]), int(outcome.iterations[chain])
+            unfinished = late and not outcome.done[chain]
+            attempt = self._attempt(primal[place], dual[place], certificate, iterations, late=unfinished)
+            self.attempts[q] = attempt
+            if outcome.converged[chain] and attempt.reason:
                 again.append(chain)
-        if not again:
-            break
-        before += outcome.iterations
-        todo = np.array(again)
-        interior.restrict(todo)
+        return np.array(again, dtype=np.int64)
 
-
-def _judged(
-    program: LinearProgram,
-    primal: FloatArray | None,
-    dual: FloatArray | None,
-    certificate: Certificate | None,
-    tolerance: float,
-    iterations: int,
-    notes: tuple[str, ...],
-) -> Attempt:
-    passed = certificate is not None and certificate.passed(tolerance)
-    reason = ""
-    if not passed:
-        reason = f"stalled after {iterations} iterations"
-        if certificate is not None:
-            reason += (
-                f" at gap {certificate.gap:.1e}, residuals {certificate.primal_residual:.1e} primal, "
-                f"{certificate.dual_residual:.1e} dual, with {tolerance:.0e} asked"
-            )
-    solution = Solution(
-        status=SolveStatus.OPTIMAL if passed else SolveStatus.INACCURATE,
-        solver="structured",
-        solver_version=VERSION,
-        algorithm="interior point",
-        primal=primal,
-        row_dual=dual,
-        objective=certificate.primal_objective if certificate else np.nan,
-        iterations=iterations,
-        message="converged" if passed else reason,
-        certificate=certificate,
-        notes=notes,
-    )
-    if passed:
-        return Attempt(solution)
-    return Attempt(replace(solution, primal=None, row_dual=None, objective=np.nan, certificate=None), reason, solution)
+    def _attempt(
+        self,
+        primal: FloatArray | None,
+        dual: FloatArray | None,
+        certificate: Certificate | None,
+        iterations: int,
+        *,
+        late: bool,
+    ) -> Attempt:
+        passed = certificate is not None and certificate.passed(self.tolerance)
+        status, reason = SolveStatus.OPTIMAL, ""
+        if not passed:
+            status = SolveStatus.TIME_LIMIT if late else SolveStatus.INACCURATE
+            reason = f"{'stopped at the time limit' if late else 'stalled'} after {iterations} iterations"
+            if certificate is not None:
+                reason += (
+                    f" at gap {certificate.gap:.1e}, residuals {certificate.primal_residual:.1e} primal, "
+                    f"{certificate.dual_residual:.1e} dual, with {self.tolerance:.0e} asked"
+                )
+        solution = Solution(
+            status=status,
+            solver="structured",
+            solver_version=VERSION,
+            algorithm="interior point",
+            primal=primal,
+            row_dual=dual,
+            objective=certificate.primal_objective if certificate else np.nan,
+            iterations=iterations,
+            message=reason or "converged",
+            certificate=certificate,
+            notes=self.notes,
+        )
+        if passed:
+            return Attempt(solution)
+        without = replace(solution, primal=None, row_dual=None, objective=np.nan, certificate=None)
+        return Attempt(without, reason, solution)
 
 
 def batches(programs: Iterable[LinearProgram]) -> Iterator[list[tuple[int, LinearProgram]]]:
@@ -315,6 +353,8 @@ def _second_opinion(program: LinearProgram, attempt: Attempt, options: SolveOpti
     """HiGHS' solution of a program that was not solved here; without `fall_back` only its verdict counts."""
     from vpp_sim.lp.solvers.highs import HighsSolver
 
+    if attempt.solution.status is SolveStatus.TIME_LIMIT:
+        return attempt.solution
     started = time.perf_counter()
     verdict = HighsSolver().solve(program, replace(options, algorithm=None, tolerance=None, warm_start=None))
     hopeless = (SolveStatus.INFEASIBLE, SolveStatus.UNBOUNDED, SolveStatus.INFEASIBLE_OR_UNBOUNDED)
