@@ -12,7 +12,8 @@ is lent (V2G): it is put where it can stay longest, and taken back from those th
 discharged in a step than was planned there, since the bus need not have room for it; a vehicle may leave with more
 than it wanted. A shortfall is made up as soon as the connected sessions can take it, by following the plan's
 cumulative energy. Where the bus has no more to give, `most_kw` also bounds what must be taken: what is then missing
-at departure stays unserved.
+at departure stays unserved. A vehicle is then also discharged where it cannot reach its need any more, if the plan
+says so, but never so far that it would leave with less than it came with.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ def _hand_back(
     following = 0
     low = np.empty(num_sessions)
     high = np.empty(num_sessions)
+    floor = np.empty(num_sessions)
     lax = np.empty(num_sessions)
+    bus_is_short = bool(np.isfinite(most).all())
     for step in range(num_steps):
         begin, finish = step * dt, (step + 1) * dt
         kept = 0
@@ -140,6 +143,7 @@ def _hand_back(
                 highest = need[i] + down[i] * left
             low[i] = max(lowest, energy[i] - down[i] * hours)
             high[i] = min(highest, energy[i] + up[i] * hours)
+            floor[i] = max(max(-depth[i], -up[i] * left), energy[i] - down[i] * hours)
             lax[i] = left - (need[i] - energy[i]) / up[i]
             if low[i] > high[i]:
                 low[i] = high[i]
@@ -167,10 +171,10 @@ def _hand_back(
         leaving = here[np.argsort(end[here])]
         for number in range(num_classes):
             ahead[number] += plan[number, step] * dt - net[number, step]
-            for phase in range(2):
+            for phase in range(3 if bus_is_short else 2):
                 for place in range(num_active):
                     back = num_active - 1 - place
-                    if ahead[number] > 0.0:
+                    if ahead[number] > 0.0 and phase < 2:
                         # first what is wanted, least laxity first; then what is lent, to those that stay longest
                         i = order[place] if phase == 0 else leaving[back]
                         top = min(high[i], need[i]) if phase == 0 else high[i]
@@ -182,9 +186,10 @@ def _hand_back(
                             ahead[number] -= more
                             net[number, step] += more
                     elif ahead[number] < 0.0:
-                        # first what was lent, from those that leave soonest; then by laxity, most first
+                        # first what was lent, from those that leave soonest; then by laxity, most first, what will
+                        # be made up; at last what will not
                         i = leaving[place] if phase == 0 else order[back]
-                        bottom = max(low[i], need[i]) if phase == 0 else low[i]
+                        bottom = max(low[i], need[i]) if phase == 0 else low[i] if phase == 1 else floor[i]
                         if numbers[i] == number:
                             less = min(max(energy[i] - bottom, 0.0), min(room_down, returnable[number]))
                             less = min(less, -ahead[number])

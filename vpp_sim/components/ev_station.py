@@ -13,6 +13,11 @@ of x_i, U and L the sums of the curves at the ends of steps, the program has per
     q[t] = q[t-1] + (U[t] - U[t-1]) - dt (charge_efficiency c[t] - d[t] / discharge_efficiency + unserved[t])
     0 <= q <= U - L,   c, d <= connected power,   sum over classes of c (and of d) <= power_kw
 
+With v2g, unserved energy must not stand in for energy discharged: no vehicle leaves with less than it came with, so
+that E stays above the latest curves F of the same sessions if they wanted nothing, and h = E - F >= 0:
+
+    h[t] = h[t-1] - (F[t] - F[t-1]) + dt (charge_efficiency c[t] - d[t] / discharge_efficiency)
+
 The sum over sessions is a relaxation: a plan within it may ask more of the connected cars than they can take. So the
 plan is handed back to every session, least laxity first; what sessions must take at the latest comes first. Where
 that changes a class's power, the program is solved once more with the power pinned, so that the dispatch is what the
@@ -219,6 +224,15 @@ class EvStation(Component):
         connected = (ramp_increments(arrival, power, grid) - ramp_increments(end, power, grid)) / grid.step_hours
         return earliest, latest, np.maximum(connected, 0.0)
 
+    def floor(self, sessions: pd.DataFrame, grid: TimeGrid) -> FloatArray:
+        """Increments per step of the latest curve if the sessions wanted nothing [kWh]: what they must hold anyway."""
+        limits = self._limits(sessions)
+        up, down, depth = limits["up"], limits["down"], limits["depth"]
+        arrival, end = sessions["arrival_hours"].to_numpy(), sessions["end_hours"].to_numpy()
+        sink = np.divide(depth, down, out=np.zeros_like(down), where=down > 0)
+        sinking = ramp_increments(arrival + sink, down, grid) - ramp_increments(arrival, down, grid)
+        return sinking + ramp_increments(end - depth / up, up, grid) - ramp_increments(end, up, grid)
+
     def add_to(self, block: Block) -> None:
         """Charge, discharge and backlog per class, and the station's limit; fixed charging where uncontrolled."""
         sessions = block.inputs.tables["sessions"]
@@ -249,6 +263,11 @@ class EvStation(Component):
                 # the part of the charging that comes back is no use, as in `flows`
                 block.declare("use", discharge, -1.0 / (self.charge_efficiency * self.v2g.discharge_efficiency))
                 row.append((discharge, -dt / self.v2g.discharge_efficiency))
+                held = block.variables(f"{name}_held_kwh")
+                moved: list[Term] = [(held, 1.0), (held.previous, -1.0), (charge, -dt * self.charge_efficiency)]
+                moved.append((discharge, dt / self.v2g.discharge_efficiency))
+                floor = self.floor(sessions[sessions["class"] == number], grid)
+                block.constrain(f"{name}_held", moved, equals=-floor)
             # also where the station could serve all: the bus may be short
             price = self.value_of_unserved_per_kwh
             unserved = block.variables(f"{name}_unserved_kw", upper=connected, cost_per_kwh=price)
@@ -283,7 +302,7 @@ class EvStation(Component):
             block.declare("ev_valley_charge", charge, valley)
 
     def adjustable(self) -> tuple[Adjustable, ...]:
-        """What draws on the bus at any cost is charging on arrival: less power, or managed. All else may go unserved."""
+        """Charging on arrival draws on the bus at any cost: less power, or managed. All else may go unserved."""
         if self.mode != "uncontrolled" or isinstance(self.power_kw, FreeSize):
             return super().adjustable()
         power = Adjustable("power_kw", "power", "kW", float(self.power_kw), 0.0)
@@ -363,7 +382,10 @@ class EvStation(Component):
             pinned=pinned,
             at_least=at_least,
             exact={**pinned, **exact},
-            settled=tuple(f"class{number}_backlog" for number in charge),
+            settled=(
+                *(f"class{number}_backlog" for number in charge),
+                *(f"class{number}_held" for number in discharge),
+            ),
             notes=(note,),
         )
 

@@ -192,7 +192,7 @@ def _at_limits(program: LinearProgram, primal: FloatArray, wanting: np.ndarray) 
             continue
         if np.isfinite(upper).all() and (value >= upper - WANTING * np.maximum(1.0, upper)).all():
             least, most = float(upper.min()), float(upper.max())
-            held[block.name] = exact(most) if most - least <= WANTING * most else f"{figure(least)} to {figure(most)}"
+            held[block.name] = f"{most:,.6g}" if most - least <= WANTING * most else f"{figure(least)} to {figure(most)}"
     return held
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from vpp_sim.components.base import FloatArray, Inputs
+from vpp_sim.components.base import FloatArray, Inputs, Settlement
 from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
 from vpp_sim.dispatch.explain import explained
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
@@ -282,19 +282,14 @@ def _handed_back(
         if not changed or solves == HAND_BACK_SOLVES:
             break
         options = replace(options, warm_start=solution, keep_basis=False)
-        pinned = _without_rows(
-            _pinned(program, {name: (each.exact, {}) for name, each in settlements.items()}),
-            [f"{name}.{label}" for name, each in settlements.items() for label in each.settled],
-        )
-        attempt = (yield SolveRequest(pinned, solver, options)) if solves == 0 else None
-        if attempt is not None and _is_certified(attempt):
-            again = attempt
-        elif attempt is not None and attempt.is_optimal:
-            # the site can go along, but the solver's point does not stand our check: asked again, more strictly
-            again = yield from _solved(pinned, solver, options)
-        else:
-            pinned = _pinned(program, {name: (each.pinned, each.at_least) for name, each in settlements.items()})
-            again = yield from _solved(pinned, solver, options)
+        try:
+            last = solves == HAND_BACK_SOLVES - 1
+            pinned, again = yield from _carried_out(program, settlements, solver, options, exactly=last)
+        except NoPointError:
+            if solves > 0:
+                raise
+            # the site cannot give the sessions all they need: then what the plan gives, and no more
+            continue
         settled = _collected(scenario, inputs, pinned, again)
         iterations, seconds = iterations + settled.solver.iterations, seconds + settled.solver.seconds
     if again is solution:
@@ -306,6 +301,32 @@ def _handed_back(
     )
     record = replace(settled.solver, iterations=iterations, seconds=seconds)
     return replace(settled, tables=tables, notes=tuple(notes), solver=record)
+
+
+def _carried_out(
+    program: LinearProgram,
+    settlements: Mapping[str, Settlement],
+    solver: str,
+    options: SolveOptions,
+    *,
+    exactly: bool,
+) -> Steps[tuple[LinearProgram, Solution]]:
+    """The program with what settlements came to held fixed, solved; with less fixed where the site cannot go along.
+
+    `exactly` fixes all of it whatever comes: what is left after too many solves must be what sessions really do.
+    """
+    exact = _without_rows(
+        _pinned(program, {name: (each.exact, {}) for name, each in settlements.items()}),
+        [f"{name}.{label}" for name, each in settlements.items() for label in each.settled],
+    )
+    attempt = yield SolveRequest(exact, solver, options)
+    if _is_certified(attempt):
+        return exact, attempt
+    if attempt.is_optimal or exactly:
+        # the site can go along, but the solver's point does not stand our check: asked again, more strictly
+        return exact, (yield from _solved(exact, solver, options))
+    pinned = _pinned(program, {name: (each.pinned, each.at_least) for name, each in settlements.items()})
+    return pinned, (yield from _solved(pinned, solver, options))
 
 
 def _is_certified(solution: Solution) -> bool:
