@@ -37,13 +37,17 @@ class Measured:
         return (self.stderr.strip().splitlines() or ["no output"])[-1]
 
 
-def measured(command: list[str], limit_seconds: float | None = None) -> Measured:
-    """Run a command to its end or to a limit of time, with compiled modules kept as they are for every user."""
+def measured(command: list[str], limit_seconds: float | None = None, *, show_errors: bool = False) -> Measured:
+    """Run a command to its end or to a limit of time, with compiled modules kept as they are for every user.
+
+    With `show_errors` its standard error is shown as it comes, and not kept.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.perf_counter()
         # a session of its own, so that a solver that runs as a program beside its caller is stopped with it
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, start_new_session=True)
+        shown = None if show_errors else err
+        process = subprocess.Popen(command, stdout=out, stderr=shown, env=environment, start_new_session=True)
         watch = _Watch(process.pid, limit_seconds)
         watch.start()
         try:
