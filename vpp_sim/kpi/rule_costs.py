@@ -83,6 +83,11 @@ def _sentence(result: Dispatch, name: str, outcome: TargetOutcome) -> str:
         text += f", what is missing priced at {target.price:g} {currency}/{meaning.shortfall_unit}"
     if not outcome.is_met:
         text = f"{target.rule} is missed by {outcome.shortfall:,.0f} {meaning.shortfall_unit}: {text}"
+    if (penalties := _penalties(result)) > NOTHING * max(abs(plan), 1.0):
+        text += (
+            f"; with it, {penalties / _years(result):,.0f} {currency} are the price put on charging, work or load that "
+            "is not served"
+        )
     price = outcome.shadow_price / _years(result)
     if not np.isnan(price):
         unit = "percentage point" if meaning.is_share else outcome.shadow_unit
@@ -91,6 +96,12 @@ def _sentence(result: Dispatch, name: str, outcome: TargetOutcome) -> str:
         side = f"{outcome.achieved:.2%} by the row, {outcome.by_ledger:.2%} by the ledger"
         text += f". The row keeps to the safe side of the figure where storage holds grid energy: {side}"
     return text
+
+
+def _penalties(result: Dispatch) -> float:
+    """What is priced as not served, over the horizon: a rule may be met by turning demand away."""
+    parts = result.scenario.components
+    return sum(part.costs(result.values(name)).get("penalty_cost", 0.0) for name, part in parts.items())
 
 
 def _years(result: Dispatch) -> float:
