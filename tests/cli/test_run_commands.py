@@ -209,4 +209,30 @@ def test_what_cannot_run_ends_with_its_exit_code_and_a_message(case: str, tmp_pa
     assert result.exit_code == code, result.output
     assert text in result.output
     assert "Traceback" not in result.output
-    assert not (tmp_path / "results").exists()  # nothing half-written
+    left = [path.name for path in (tmp_path / "results").glob("*/*")]
+    assert sorted(left) == (["run.json", "scenario.yaml"] if code == 3 else [])  # nothing half-written
+
+
+def test_a_site_that_cannot_be_run_leaves_why_as_data_and_no_result_is_lost(tmp_path: Path) -> None:
+    """First alone, then beside a result, which stays; a later result takes the place of a failure."""
+    out = tmp_path / "site"
+    tight = ["run", TINY, "--no-page", "--out", out, "--set", "grid.import_limit_kw=60"]
+    failed = invoke(*tight)
+    assert failed.exit_code == 3
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert record["status"] == "infeasible"
+    assert failed.output.startswith(record["explanation"])
+    (finding,) = (entry for entry in record["findings"] if entry["limit"] == "balance_kw" and entry["spans"])
+    assert {"component", "limit", "side", "unit", "amount", "spans", "remedies"} <= finding.keys()
+    assert finding["limit_that_is_short"] == "grid.import_limit_kw"
+    for command in (["verify", out], ["report", out], ["compare", out, out]):
+        refused = invoke(*command)
+        assert refused.exit_code == 2
+        assert "this run has no result, for its site cannot be run: no operation meets" in refused.output
+    remedy = finding["remedies"][0]["set"]
+    settings = [word for place, value in remedy.items() for word in ("--set", f"{place}={value}")]
+    assert invoke(*tight, *settings).exit_code == 0
+    good = (out / "run.json").read_bytes()
+    assert invoke(*tight).exit_code == 3
+    assert (out / "run.json").read_bytes() == good
+    assert json.loads((tmp_path / "site.infeasible" / "run.json").read_text(encoding="utf-8"))["status"] == "infeasible"

@@ -33,19 +33,24 @@ def run(
 ) -> None:
     """Find the optimal operation of SCENARIO and write a result folder."""
     from vpp_sim.cli.progress import phases
-    from vpp_sim.errors import DefectError
+    from vpp_sim.errors import DefectError, InfeasibleError
     from vpp_sim.kpi import simulate
-    from vpp_sim.report.folder import PAGE_FILE, check_place, write_folder
+    from vpp_sim.report.failed_run import write_failed_run
+    from vpp_sim.report.folder import PAGE_FILE, RUN_FILE, check_place, write_folder
     from vpp_sim.report.page import run_page
     from vpp_sim.scenario import load_scenario
 
     scenario = load_scenario(path, overrides=overrides, settings=settings)
     folder = out or Path("results") / Path(path).stem
     check_place(folder)
+    command = " ".join(["vpp-sim", *sys.argv[1:]])
     with phases() as progress:
-        simulation = simulate(scenario, solver=solver, progress=progress)
+        try:
+            simulation = simulate(scenario, solver=solver, progress=progress)
+        except InfeasibleError as error:
+            place = write_failed_run(scenario, error, folder, command=command)
+            raise InfeasibleError(f"{error}\nthis explanation as data: {place / RUN_FILE}", error.findings) from None
         progress("writing the results")
-        command = " ".join(["vpp-sim", *sys.argv[1:]])
         write_folder(simulation, folder, command=command, page=None if no_page else run_page)
     _print(simulation, folder, form)
     if not no_page and form == "table":

@@ -13,7 +13,7 @@ discharged in a step than was planned there, since the bus need not have room fo
 than it wanted. A shortfall is made up as soon as the connected sessions can take it, by following the plan's
 cumulative energy. Where the bus has no more to give, `most_kw` also bounds what must be taken: what is then missing
 at departure stays unserved. A vehicle is then also discharged where it cannot reach its need any more, if the plan
-says so, but never so far that it would leave with less than it came with.
+says so, but never so far that it could not be back at what it came with.
 """
 
 from __future__ import annotations

@@ -47,6 +47,8 @@ RUN_FILE = "run.json"
 SUMMARY_FILE = "summary.json"
 SCENARIO_FILE = "scenario.yaml"
 PAGE_FILE = "report.html"
+#: Status in the `run.json` of a run that has no result.
+INFEASIBLE = "infeasible"
 SERIES_FILES = {"optimal": "timeseries.parquet", "baseline": "baseline.parquet"}
 BILL_FILES = {"optimal": "bill.csv", "baseline": "baseline_bill.csv"}
 TABLE_PREFIX = {"optimal": "", "baseline": "baseline."}
@@ -129,7 +131,7 @@ def _write_files(
         for name, table in result.tables.items():
             _write_parquet(table, folder / f"{TABLE_PREFIX[which]}{name}.parquet")
     write_json(folder / SUMMARY_FILE, summary_document(simulation))
-    _write_scenario(scenario, folder / SCENARIO_FILE)
+    write_scenario(scenario, folder / SCENARIO_FILE)
     written = time.perf_counter()
     if page is not None:
         (folder / PAGE_FILE).write_text(page(simulation), encoding="utf-8")
@@ -274,15 +276,8 @@ def _solver_document(record: SolveRecord) -> dict[str, Any]:
 
 
 def _run_document(simulation: Simulation, command: str, timings: Mapping[str, float]) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    scenario = simulation.scenario
-    packages = ("vpp-sim", "numpy", "scipy", "pandas", "pyarrow", "pvlib", "highspy", "pulp", "pydantic")
     return {
-        "command": command,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "scenario_digest": scenario.digest(),
-        "inputs": {str(path): file_digest(path) for path in scenario.files()},
+        **origin_document(simulation.scenario, command),
         "solver": _solver_document(simulation.optimal.solver),
         "baseline_solver": _solver_document(simulation.baseline.solver),
         "objective": {"optimal": simulation.optimal.objective, "baseline": simulation.baseline.objective},
@@ -297,6 +292,19 @@ def _run_document(simulation: Simulation, command: str, timings: Mapping[str, fl
         "notes": list(simulation.optimal.notes),
         "timings": dict(timings),
         "peak_memory_mb": peak_memory_mb(),
+    }
+
+
+def origin_document(scenario: Scenario, command: str) -> dict[str, Any]:
+    """What a run is made from: command, versions, digests of the scenario and of every file it reads."""
+    from importlib.metadata import version
+
+    packages = ("vpp-sim", "numpy", "scipy", "pandas", "pyarrow", "pvlib", "highspy", "pulp", "pydantic", "matplotlib")
+    return {
+        "command": command,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "scenario_digest": scenario.digest(),
+        "inputs": {str(path): file_digest(path) for path in scenario.files()},
     }
 
 
@@ -331,7 +339,7 @@ def _seal_of(record: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _write_scenario(scenario: Scenario, path: Path) -> None:
+def write_scenario(scenario: Scenario, path: Path) -> None:
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
@@ -356,6 +364,9 @@ def read_run_document(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror}); is this the folder of a run?") from error
     except ValueError as error:
         raise InputError(f"{path}: is not JSON: {error}") from error
+    if isinstance(document, dict) and document.get("status") == INFEASIBLE:
+        first = str(document.get("explanation", "")).partition("\n")[0]
+        raise InputError(f"{folder}: this run has no result, for its site cannot be run: {first}")
     if not isinstance(document, dict) or not {"solver", "objective", "globals", "sizes"} <= document.keys():
         raise InputError(f"{path}: is not the record of a run")
     return document
