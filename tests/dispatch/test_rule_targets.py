@@ -127,8 +127,9 @@ def test_a_soft_rule_that_is_too_dear_is_missed_and_said_so() -> None:
     run = simulate(large("targets={clean: {rule: ndrc_910_2025.clean_share, price: 0.01}}"))
     assert run.summary.passed
     text = rule_sentences(run.optimal, run.summary.targets)[0]
-    assert text.startswith("ndrc_910_2025.clean_share is missed by ")
-    assert "priced at 0.01 CNY/kWh" in text
+    assert text.startswith("aiming at ndrc_910_2025.clean_share ")
+    outcome = run.summary.targets["clean"]
+    assert f"it is missed by {outcome.shortfall:,.0f} kWh, which at 0.01 CNY/kWh are {outcome.penalty:,.0f}" in text
     verdict = next(each.verdict for each in run.summary.rules if each.id == "ndrc_910_2025.clean_share")
     assert verdict == "not met"
 
@@ -157,7 +158,8 @@ def test_wrong_rules_are_refused_in_words(case: str) -> None:
 def test_a_folder_keeps_what_rules_cost_and_verify_sees_a_changed_verdict(held: Simulation, tmp_path: Path) -> None:
     import json
 
-    from vpp_sim.report.folder import read_folder, read_run_document, seal, verify_folder, write_folder
+    from vpp_sim.report.folder import read_folder, read_run_document, seal, write_folder
+    from vpp_sim.report.verification import verify_folder
 
     folder = tmp_path / "run"
     write_folder(held, folder)

@@ -45,8 +45,9 @@ class Dispatch:
     `series` are arrays (num_steps,) by `component.quantity_unit`: inputs, variables and derived series alike;
     `globals_` the variables that belong to no step; `sizes` the capacities the optimiser chose, by `component.field`;
     `tables` by `component.table`. `objective` is in currency over the horizon; `target_duals` say by target what
-    one more kWh, kg or kW of shortfall would save. Where it was asked for, `cost_without` says by target what the plan
-    would cost without it (and without all rules, by `ALL_RULES`), and `plan_cost` what it costs as it is.
+    one more kWh, kg or kW of shortfall would save. `plan_cost` is the objective before the plan was handed back to
+    sessions; where it was asked for, `cost_without` says by target what the plan would cost without it (and without all
+    rules, by `ALL_RULES`).
     """
 
     scenario: Scenario

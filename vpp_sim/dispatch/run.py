@@ -142,7 +142,7 @@ def _dispatched(
         stopped.after_hand_back = True
         raise
     timings["solve"] = time.perf_counter() - started
-    return replace(result, timings=timings)
+    return replace(result, timings=timings, plan_cost=solution.objective)
 
 
 def solved_program(

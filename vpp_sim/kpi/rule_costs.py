@@ -56,7 +56,7 @@ def with_rule_costs(
     without = {name: plan_cost([name]) for name in rules}
     if len(rules) > 1:
         without[ALL_RULES] = plan_cost(rules)
-    return replace(result, plan_cost=plan_cost([]), cost_without=without)
+    return replace(result, cost_without=without)
 
 
 def rule_sentences(result: Dispatch, outcomes: Mapping[str, TargetOutcome]) -> list[str]:
@@ -70,7 +70,8 @@ def rule_sentences(result: Dispatch, outcomes: Mapping[str, TargetOutcome]) -> l
 def _sentence(result: Dispatch, name: str, outcome: TargetOutcome) -> str:
     target, meaning = outcome.target, outcome.target.meaning
     bound = f"{target.bound * 100:g} %" if meaning.is_share else f"{target.bound:g} {meaning.unit}"
-    text = f"meeting {target.rule} ({meaning.bound.replace('_', ' ')} {bound}, {target.year}) "
+    verb = "meeting" if outcome.is_met else "aiming at"
+    text = f"{verb} {target.rule} ({meaning.bound.replace('_', ' ')} {bound}, {target.year}) "
     plan = result.plan_cost or 0.0
     if abs(outcome.cost) <= NOTHING * max(abs(plan), 1.0):
         return text + "costs nothing: the cheapest plan meets it"
@@ -79,10 +80,11 @@ def _sentence(result: Dispatch, name: str, outcome: TargetOutcome) -> str:
         f"costs {_money(result, outcome.cost)}: {plan:,.0f} {currency} with it, "
         f"{result.cost_without[name]:,.0f} without"
     )
-    if target.price is not None:
-        text += f", what is missing priced at {target.price:g} {currency}/{meaning.shortfall_unit}"
     if not outcome.is_met:
-        text = f"{target.rule} is missed by {outcome.shortfall:,.0f} {meaning.shortfall_unit}: {text}"
+        text += (
+            f"; it is missed by {outcome.shortfall:,.0f} {meaning.shortfall_unit}, which at {target.price:g} "
+            f"{currency}/{meaning.shortfall_unit} are {outcome.penalty:,.0f} of that"
+        )
     if (penalties := _penalties(result)) > NOTHING * max(abs(plan), 1.0):
         text += (
             f"; with it, {penalties / _years(result):,.0f} {currency} are the price put on charging, work or load that "
