@@ -7,8 +7,8 @@ energy and without which the site still serves all its demand.
 Where the cheapest basis changes along one number (`Along`): the costs of all bases are found at evenly spaced values;
 between neighbours whose cheapest basis differs, the root of the difference of the two costs is closed in on by the
 Illinois variant of false position on costs of the program (Dowell and Jarratt 1971, doi:10.1007/BF01934364), until it
-is known to SWITCH_TOLERANCE of the range. A third basis that is cheaper at the root splits the interval. A basis that
-is cheapest only between two neighbouring values is not seen; give more points then.
+is known to SWITCH_TOLERANCE of the range or the two costs differ by a millionth. A third basis that is cheaper at the
+root splits the interval. A basis that is cheapest only between two neighbouring values is not seen; give more points.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ Storage = Literal["both", "with", "without"]
 SWITCH_TOLERANCE: Final = 1e-4
 #: Costs that differ by less, relative, are equal: what solvers leave.
 EQUAL_COSTS: Final = 1e-7
+#: Costs that differ by less, relative, are as good as crossing.
+CLOSE_COSTS: Final = 1e-6
 MOST_TRIALS: Final = 40
 MOST_POINTS: Final = 101
-DEFAULT_POINTS: Final = 7
+DEFAULT_POINTS: Final = 5
 #: Default ranges, as multiples of what the site has.
 STORAGE_RANGE: Final = (0.0, 2.0)
 LARGEST_TRANSFORMER: Final = 2.0
@@ -73,7 +75,7 @@ class Along:
         """A range from `PATH=FROM:TO` or `PATH=FROM:TO:POINTS`.
 
         >>> Along.parsed("transformer_kva=2000:5000")
-        Along(path='transformer_kva', low=2000.0, high=5000.0, points=7)
+        Along(path='transformer_kva', low=2000.0, high=5000.0, points=5)
 
         Raises:
             InputError: it does not read so.
@@ -361,6 +363,7 @@ def _solved(
         if plan is None:
             left_out[key] = "nothing meets every limit of the site"
             continue
+        planner.remember(plan)
         rows.append(_row(case, plan))
         checks += [replace(check, name=f"{key}: {check.name}") for check in plan.summary.checks]
     return rows, tuple(checks)
@@ -435,7 +438,8 @@ def _search(planner: Planner, base: Scenario, cases: list[_Case], along: Along, 
             pair = costs(value, [by_name[below], by_name[above]])
             return _difference(pair[below], pair[above])
 
-        root = crossing(difference, low, high, SWITCH_TOLERANCE * (along.high - along.low))
+        enough = CLOSE_COSTS * max(abs(cost) for cost in costs(low, [by_name[below]]).values())
+        root = crossing(difference, low, high, SWITCH_TOLERANCE * (along.high - along.low), enough)
         there = costs(root, cases)
         third = _cheapest(there, prefer=(below, above))
         if third not in (below, above) and depth < len(cases):
@@ -474,10 +478,13 @@ def _cheapest(costs: Mapping[str, float], prefer: tuple[str, ...]) -> str:
     return next((name for name in prefer if name in equal), equal[0])
 
 
-def crossing(difference: Callable[[float], float], low: float, high: float, tolerance: float) -> float:
-    """Where a difference that is not above 0 at `low` and not below 0 at `high` is 0, to `tolerance` in its argument.
+def crossing(
+    difference: Callable[[float], float], low: float, high: float, tolerance: float, enough: float = 0.0
+) -> float:
+    """Where a difference that is not above 0 at `low` and not below 0 at `high` is 0.
 
-    Illinois' false position, halving where an end is infinite.
+    Known to `tolerance` in its argument, or so that the difference is `enough` at most. Illinois' false position,
+    halving where an end is infinite.
 
     >>> round(crossing(lambda x: x**3 - 2.0, 0.0, 2.0, 1e-9), 6)
     1.259921
@@ -493,7 +500,7 @@ def crossing(difference: Callable[[float], float], low: float, high: float, tole
             # an end that is met exactly would never be passed
             middle = min(max(middle, low + 0.25 * tolerance), high - 0.25 * tolerance)
         value = difference(middle)
-        if value == 0.0:
+        if abs(value) <= enough:
             return middle
         if value < 0:
             low, at_low = middle, value

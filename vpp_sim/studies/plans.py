@@ -132,6 +132,10 @@ class Planner:
             found.append(Plan(variant.scenario, variant.inputs or self.inputs, program, solution))
         return found
 
+    def remember(self, plan: Plan) -> None:
+        """Keep the cost of a plan for `costs`."""
+        self._costs[_numbers_of(plan.program)] = plan.cost - plan.program.cost_offset
+
     def costs(self, variants: Sequence[Variant]) -> list[float]:
         """The cost of each variant's optimum, NaN where nothing meets its limits; no program is kept.
 
