@@ -119,10 +119,13 @@ def bill(
     purchase = _series("import_series", tariff.energy.purchase_price_per_kwh, import_series, grid)
     feed_in = _series("export_series", tariff.export.price_per_kwh, export_series, grid)
     stamps = grid.index.tz_convert(grid.timezone)
-    # as categories: text of every step would cost half of the time
-    codes, found = pd.factorize(np.asarray(stamps.year * 12 + stamps.month - 1))
-    names = [f"{number // 12}-{number % 12 + 1:02d}" for number in found.tolist()]
-    months = pd.Series(pd.Categorical.from_codes(codes, pd.Index(names)))
+    codes, numbers = pd.factorize(np.asarray(stamps.year * 12 + stamps.month - 1))
+    names = [f"{number // 12}-{number % 12 + 1:02d}" for number in numbers.tolist()]
+
+    def of_months(values: FloatArray) -> list[float]:
+        found: list[float] = np.bincount(codes, weights=values, minlength=len(names)).tolist()
+        return found
+
     share = dict(zip(names, grid.month_shares.tolist(), strict=True))
     rows: list[tuple[Any, ...]] = []
     hours = grid.step_minutes / 60
@@ -131,40 +134,30 @@ def bill(
     adders = sum(tariff.energy.adders_per_kwh.values())
     if isinstance(tariff.demand, NearbyConsumption):
         adders -= tariff.demand.transmission_price_per_kwh
-    energy = pd.DataFrame({"month": months, "kwh": imported * hours})
+    import_kwh, export_kwh = imported * hours, exported * hours
     exports: dict[str, list[tuple[str, float, float]]] = {name: [] for name in names}
     for period in tariff.energy.periods:
         inside = _share_of_step(period, tariff, stamps, grid.step_minutes)
         base = purchase * (1.0 if period.ratio is None else period.ratio)
         price = np.full(grid.num_steps, period.price_per_kwh) if period.price_per_kwh is not None else base
         paid = feed_in if period.export_price_per_kwh is None else np.full(grid.num_steps, period.export_price_per_kwh)
-        parts = pd.DataFrame(
-            {
-                "month": months,
-                "covered": inside,
-                "import_kwh": imported * hours * inside,
-                "import_cost": imported * hours * inside * (price + adders),
-                "import_price": (price + adders) * inside,
-                "export_kwh": exported * hours * inside,
-                "export_paid": exported * hours * inside * paid,
-            }
-        )
-        sums = parts.groupby("month", sort=False, observed=True).sum()
-        for month, row in sums.iterrows():
-            if row["covered"] > 0:
-                mean = row["import_price"] / row["covered"]
-                paid_mean = row["import_cost"] / row["import_kwh"] if row["import_kwh"] > 0 else mean
-                rows.append((month, period.label, "energy", row["import_kwh"], "kWh", paid_mean, row["import_cost"]))
-            if row["export_kwh"] > 0:
-                exports[str(month)].append((period.label, row["export_kwh"], row["export_paid"]))
-    month_kwh = energy.groupby("month", sort=False, observed=True)["kwh"].sum()
+        covered, listed = of_months(inside), of_months((price + adders) * inside)
+        taken, cost = of_months(import_kwh * inside), of_months(import_kwh * inside * (price + adders))
+        given, credit = of_months(export_kwh * inside), of_months(export_kwh * inside * paid)
+        for number, month in enumerate(names):
+            if covered[number] > 0:
+                mean = cost[number] / taken[number] if taken[number] > 0 else listed[number] / covered[number]
+                rows.append((month, period.label, "energy", taken[number], "kWh", mean, cost[number]))
+            if given[number] > 0:
+                exports[month].append((period.label, given[number], credit[number]))
+    month_kwh = dict(zip(names, of_months(import_kwh), strict=True))
     rows += _tier_rows(tariff, month_kwh, share)
     rows += [
         (month, f"export {label}", "export", kwh, "kWh", -paid / kwh, -paid)
         for month, listed in exports.items()
         for label, kwh, paid in listed
     ]
-    demand = _demand(tariff.demand, _measured_kw(imported, stamps, grid, months), names)
+    demand = _demand(tariff.demand, _measured_kw(imported, stamps, grid, codes, names), names)
     rows += _demand_rows(tariff.demand, demand, share)
     rows += [
         (month, label, "fixed", share[month], "month", amount, amount * share[month])
@@ -220,12 +213,11 @@ def _share_of_step(period: Period, tariff: Tariff, stamps: pd.DatetimeIndex, ste
     return np.asarray(np.where(applies, minutes / step_minutes, 0.0), dtype=np.float64)
 
 
-def _tier_rows(tariff: Tariff, month_kwh: pd.Series[float], share: dict[str, float]) -> list[tuple[Any, ...]]:
+def _tier_rows(tariff: Tariff, month_kwh: dict[str, float], share: dict[str, float]) -> list[tuple[Any, ...]]:
     """Lines of the block adders: the part of a month's energy between a threshold and the next."""
     rows: list[tuple[Any, ...]] = []
     ends = [*(tier.above_kwh for tier in tariff.tiers), np.inf][1:]
-    for month, kwh in month_kwh.items():
-        name = str(month)
+    for name, kwh in month_kwh.items():
         for tier, end in zip(tariff.tiers, ends, strict=True):
             inside = min(kwh, end * share[name]) - min(kwh, tier.above_kwh * share[name])
             label = f"tier above {tier.above_kwh * share[name]:g} kWh"
@@ -234,21 +226,24 @@ def _tier_rows(tariff: Tariff, month_kwh: pd.Series[float], share: dict[str, flo
 
 
 def _measured_kw(
-    imported: FloatArray, stamps: pd.DatetimeIndex, grid: TimeGrid, months: pd.Series[str]
-) -> pd.Series[float]:
+    imported: FloatArray, stamps: pd.DatetimeIndex, grid: TimeGrid, codes: NDArray[np.intp], names: list[str]
+) -> dict[str, float]:
     """Highest mean of each month, over clock quarter-hours where steps divide them, else over steps."""
-    frame = pd.DataFrame({"month": months, "kw": imported})
     if grid.step_minutes < QUARTER_HOUR_MINUTES and QUARTER_HOUR_MINUTES % grid.step_minutes == 0:
-        frame["window"] = stamps.tz_convert("UTC").floor(f"{QUARTER_HOUR_MINUTES}min")
-        frame = frame.groupby(["month", "window"], sort=False, observed=True)["kw"].mean().reset_index()
-    return frame.groupby("month", sort=False, observed=True)["kw"].max()
+        windows = stamps.tz_convert("UTC").floor(f"{QUARTER_HOUR_MINUTES}min")
+        frame = pd.DataFrame({"month": codes, "window": windows, "kw": imported})
+        means = frame.groupby(["month", "window"], sort=False)["kw"].mean().reset_index()
+        codes, imported = means["month"].to_numpy(), means["kw"].to_numpy()
+    highest = np.full(len(names), -np.inf)
+    np.maximum.at(highest, codes, imported)
+    return dict(zip(names, highest.tolist(), strict=True))
 
 
-def _demand(rule: AnyDemand, measured: pd.Series[float], names: list[str]) -> pd.DataFrame:
+def _demand(rule: AnyDemand, measured: dict[str, float], names: list[str]) -> pd.DataFrame:
     """What was measured and what is billed in every month [kW, or kVA of transformers]."""
     if isinstance(rule, NearbyConsumption):
         return _demand(rule.basic, measured, names).assign(basis=rule.basis)
-    peaks = [float(measured[name]) for name in names]
+    peaks = [measured[name] for name in names]
     billed = [0.0] * len(peaks)
     if isinstance(rule, MaxDemand):
         for position in range(len(peaks)):
