@@ -19,9 +19,9 @@ From `emissions_*` on, the rows are exactly the KPIs of the same name. The ledge
 energy, which is not linear; the first five rows take all stored energy as renewable, but charge the site for every
 imported kWh when it is imported, and take all export as renewable. So they are **exact where storage holds renewable
 energy alone, and otherwise on the safe side**: where stored energy ends as it began, the ledger's share is never worse
-than the row's (the ledger spares the site the losses of grid energy in storage). Hourly matching on steps shorter than an
-hour nets import against export within the hour, as its KPI does; there the safe side is proved only for storage that is
-charged from renewable energy.
+than the row's (the ledger spares the site the losses of grid energy in storage). Hourly matching on steps shorter than
+an hour nets import against export within the hour, as its KPI does; there the safe side is proved only for storage that
+is charged from renewable energy.
 
 A soft target has a variable `targets.NAME_shortfall` (kWh, kg or kW) that mends its row at the target's price.
 """
