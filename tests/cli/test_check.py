@@ -101,3 +101,14 @@ def test_real_sessions_from_the_command_line(
     assert code == 0, told.err
     report = json.loads(told.out)
     assert report["components"]["charging"]["tables"]["sessions"] > 1000
+
+
+def test_fixed_uses_above_all_sources_are_found_without_solving(capsys: pytest.CaptureFixture[str]) -> None:
+    """A site of 80 kW of fixed load and more on 30 kW of grid with a battery that gives nothing."""
+    small = ["--set", "grid.import_limit_kw=30", "--set", "battery.power_kw=0"]
+    assert exit_code(["check", TINY, *small]) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("no operation meets every limit: fixed uses are above all sources together by ")
+    assert " kW at most (grid.import_kw 30" in told.err
+    assert told.err.endswith("  vpp-sim run looks for the changes that would do\n")

@@ -34,6 +34,8 @@ def check(path: str, overrides: tuple[str, ...], settings: tuple[str, ...], form
         progress("reading the input files")
         weather, inputs = _read(scenario)
         report = _report(scenario, weather, inputs)
+        progress("adding up what is used and what there is")
+        _refuse_the_impossible(scenario, inputs)
     if form == "json":
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     else:
@@ -57,6 +59,16 @@ def _read(scenario: Scenario) -> tuple[Weather, dict[str, Inputs]]:
     if weather is None or inputs is None:
         raise InputError(faults)
     return weather, inputs
+
+
+def _refuse_the_impossible(scenario: Scenario, inputs: dict[str, Inputs]) -> None:
+    """Fixed uses above all sources together, and whatever else the limits rule out one by one, need no solving."""
+    from vpp_sim.dispatch import impossible
+    from vpp_sim.errors import InfeasibleError
+
+    why = impossible(scenario, inputs)
+    if why is not None:
+        raise InfeasibleError(str(why), why.to_list())
 
 
 def _report(scenario: Scenario, weather: Weather, inputs: dict[str, Inputs]) -> dict[str, Any]:

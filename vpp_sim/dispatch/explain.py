@@ -94,9 +94,10 @@ def explained(
     return _with_remedies(found, Search(scenario, inputs, relaxed, trial, progress, by_trial=pinned is not None))
 
 
-def impossible(scenario: Scenario, inputs: Mapping[str, Inputs]) -> tuple[Finding, ...]:
-    """Rows that cannot hold whatever is done, found without solving: fixed uses above all sources together, ..."""
-    return _impossible(scenario, build_program(scenario, inputs))
+def impossible(scenario: Scenario, inputs: Mapping[str, Inputs]) -> Explanation | None:
+    """What cannot hold whatever is done, found without solving; None where nothing was found so."""
+    findings = _impossible(scenario, build_program(scenario, inputs))
+    return Explanation(findings, advice="vpp-sim run looks for the changes that would do") if findings else None
 
 
 def _with_remedies(found: Explanation, search: Search) -> Explanation:
@@ -192,7 +193,9 @@ def _at_limits(program: LinearProgram, primal: FloatArray, wanting: np.ndarray) 
             continue
         if np.isfinite(upper).all() and (value >= upper - WANTING * np.maximum(1.0, upper)).all():
             least, most = float(upper.min()), float(upper.max())
-            held[block.name] = f"{most:,.6g}" if most - least <= WANTING * most else f"{figure(least)} to {figure(most)}"
+            held[block.name] = (
+                f"{most:,.6g}" if most - least <= WANTING * most else f"{figure(least)} to {figure(most)}"
+            )
     return held
 
 

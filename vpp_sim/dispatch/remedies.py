@@ -92,7 +92,10 @@ def candidates(scenario: Scenario) -> list[Candidate]:
         if target.is_hard:
             meaning = target.meaning
             limit = 0.0 if meaning.bound == "at_least" else (1.0 if meaning.is_share else math.inf)
-            found.append(Candidate(name, Adjustable(meaning.bound, "bound", meaning.unit, target.bound, limit), True))
+            # another bound than the rule's is no longer the rule
+            own = {"measure": target.measure, "rule": None, "year": None} if target.rule is not None else {}
+            bound = Adjustable(meaning.bound, "bound", meaning.unit, target.bound, limit, lambda _, own=own: own)
+            found.append(Candidate(name, bound, True))
     return [each for each in found if not each.adjustable.is_number or each.reach > 0.0]
 
 
@@ -195,7 +198,7 @@ class Search:
 
     def _line(self, build: Builder, candidate: Candidate) -> tuple[LinearProgram, Shift] | None:
         """The program at the number as it is, and how its bounds move with it; None where they do not move so."""
-        far = min(candidate.reach, max(1.0, 0.5 * abs(candidate.value)))
+        far = candidate.reach if math.isfinite(candidate.limit) else max(1.0, 0.5 * abs(candidate.value))
         other, middle = (self._built(build, {candidate: candidate.at(part * far)}) for part in (1.0, 0.5))
         if other is None or middle is None:
             return None
