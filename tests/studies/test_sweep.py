@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -142,6 +143,48 @@ def test_columns_have_unit_and_definition(cold: Path) -> None:
     assert set(found.columns) <= set(listed.index)
     assert listed.loc["operating_cost", "unit"] == "CNY"
     assert listed["definition"].notna().all()
+
+
+FREE = "horizon.days: 1, battery.energy_kwh: {{max: 500, cost_per_unit: 10}}"
+
+
+@pytest.fixture(scope="module")
+def sized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two cases with a free size and a saving, and two that cannot be; the folder of the sweep."""
+    folder = tmp_path_factory.mktemp("sized")
+    text = SMALL.replace("baseline: false", "").replace(
+        "battery.energy_kwh: [0, 180, 360]", "grid.import_limit_kw: [9, 600]"
+    )
+    text = text.replace("step: 100", "step: 300").replace("horizon.days: 1", FREE)
+    sweep(study_file(folder, text), folder / "out", workers=1, route="cold")
+    return folder / "out"
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "duckdb"])
+@pytest.mark.parametrize("page", ["README.md", "docs/sweeps.md"])
+def test_the_lines_that_read_results_do(page: str, library: str, sized: Path) -> None:
+    """The very lines of README and docs, on a sweep's table: a line that nobody ran is wrong sooner or later."""
+    module = pytest.importorskip(library)
+    text = (TINY.parents[1] / page).read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{library}.") and "results.parquet" in line]
+    found = eval(
+        re.sub(r"(results/worlds|DIR)/results.parquet", str(sized / "results.parquet"), line), {library: module}
+    )
+    ok = table(sized).query("status == 'ok'")
+    assert len(ok) == 2
+    if page == "README.md" and library == "pandas":
+        assert found[0.5] == pytest.approx(ok["size.battery.energy_kwh"].median())
+    elif page == "README.md" and library == "polars":
+        assert found["operating_cost"][0] == pytest.approx(ok["operating_cost"].mean())
+    elif page == "README.md":
+        assert sorted(found.fetchall())[1] == ("ok", 2, pytest.approx(ok["operating_cost"].mean()))
+    else:
+        pairs = {
+            "pandas": lambda: list(found.dropna().items()),
+            "polars": lambda: list(found.select("set.pv.capacity_kw", "saving").iter_rows()),
+            "duckdb": lambda: found.fetchall(),
+        }[library]()
+        assert dict(pairs) == pytest.approx(dict(zip(ok["set.pv.capacity_kw"], ok["saving"], strict=True)))
 
 
 def test_time_series_are_kept_on_request(tmp_path: Path) -> None:
