@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from vpp_sim.dispatch import Dispatch
     from vpp_sim.errors import VppSimError
     from vpp_sim.kpi import Simulation, Summary, simulate, summarize
-    from vpp_sim.report.folder import read_folder, verify_folder, write_folder
+    from vpp_sim.report.folder import read_folder, write_folder
+    from vpp_sim.report.verification import verify_folder
     from vpp_sim.scenario import Scenario, load_scenario
     from vpp_sim.studies.sizing import size
     from vpp_sim.studies.study import load_study
@@ -37,7 +38,7 @@ _HOMES = {
     "size": "vpp_sim.studies.sizing",
     "summarize": "vpp_sim.kpi",
     "sweep": "vpp_sim.studies.sweep",
-    "verify_folder": "vpp_sim.report.folder",
+    "verify_folder": "vpp_sim.report.verification",
     "write_folder": "vpp_sim.report.folder",
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vpp_sim.errors import InputError
+from vpp_sim.errors import InfeasibleError, InputError
 from vpp_sim.kpi import Simulation, simulate
 from vpp_sim.kpi.rule_costs import rule_sentences
 from vpp_sim.scenario import Scenario, load_scenario, scenario_from_mapping
@@ -132,6 +132,20 @@ def test_a_soft_rule_that_is_too_dear_is_missed_and_said_so() -> None:
     assert f"it is missed by {outcome.shortfall:,.0f} kWh, which at 0.01 CNY/kWh are {outcome.penalty:,.0f}" in text
     verdict = next(each.verdict for each in run.summary.rules if each.id == "ndrc_910_2025.clean_share")
     assert verdict == "not met"
+
+
+def test_what_would_make_an_impossible_rule_possible_can_be_set_as_it_is_written() -> None:
+    import re
+    import shlex
+
+    rule = "targets={clean: {rule: ndrc_910_2025.clean_share, year: 2026}}"
+    with pytest.raises(InfeasibleError) as caught:
+        simulate(load_scenario(TINY, settings=[rule]))
+    line = next(line for line in str(caught.value).splitlines() if "--set targets.clean.at_least" in line)
+    settings = shlex.split(re.split(r" {3,}", line.strip())[0])[1::2]
+    run = simulate(load_scenario(TINY, settings=[rule, *settings]))
+    assert run.summary.passed
+    assert run.scenario.targets["clean"].rule is None
 
 
 WRONG: dict[str, tuple[str, str]] = {

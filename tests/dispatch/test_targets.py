@@ -151,7 +151,8 @@ def test_the_uncontrolled_site_has_no_targets(cheapest: Simulation) -> None:
 def test_a_folder_with_targets_verifies_and_says_what_became_of_them(tmp_path: Path) -> None:
     import json
 
-    from vpp_sim.report.folder import verify_folder, write_folder
+    from vpp_sim.report.folder import write_folder
+    from vpp_sim.report.verification import verify_folder
 
     run = simulate(with_one(large(), "emissions_park", 1400.0))
     write_folder(run, tmp_path / "run")

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from vpp_sim.errors import InputError
-from vpp_sim.kpi import Simulation
+from vpp_sim.kpi import Simulation, simulate
 from vpp_sim.report.folder import (
     RUN_FILE,
     read_folder,
@@ -24,9 +24,9 @@ from vpp_sim.report.folder import (
     refresh_page,
     seal,
     summary_document,
-    verify_folder,
     write_folder,
 )
+from vpp_sim.report.verification import verify_folder
 
 Document = dict[str, Any]
 Alteration = Callable[[Path, Document], None]
@@ -133,6 +133,11 @@ def times_shifted(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_index((frame.index + pd.Timedelta(hours=1)).rename("time"))
 
 
+def reversed_column(name: str) -> Alteration:
+    """A table of sessions with one column upside down."""
+    return in_series(lambda table: table.__setitem__(name, table[name].to_numpy()[::-1]), "charging.sessions.parquet")
+
+
 def turn_first(checks: Document) -> None:
     name = next(name for name in checks if name != "passed")
     checks[name]["passed"] = False
@@ -195,6 +200,53 @@ ALTERATIONS: dict[str, Alteration] = {
     "negative import": in_series(lambda frame: add(frame, "grid.import_kw", 30, -1e4)),
     "text for numbers": in_series(lambda frame: frame.astype({"grid.import_kw": str})),
     "a table missing": lambda folder, document: (folder / "charging.sessions.parquet").unlink(),
+    "a session that came earlier": in_series(lambda t: add(t, "arrival_hours", 3, -0.5), "charging.sessions.parquet"),
+    "a session that wanted less": in_series(lambda t: add(t, "wanted_kwh", 3, -1.0), "charging.sessions.parquet"),
+    "a session that wanted less without control": in_series(
+        lambda table: add(table, "energy_kwh", 3, -1.0), "baseline.charging.sessions.parquet"
+    ),
+    "sessions of others": reversed_column("session_id"),
+    "a charger that gives more": in_series(lambda t: add(t, "max_kw", 0, 50.0), "charging.sessions.parquet"),
+    "a session less": in_series(lambda table: table.iloc[1:], "charging.sessions.parquet"),
+    "energy that two sessions swap": in_series(
+        lambda table: [add(table, "charged_kwh", row, amount) for row, amount in ((0, -1.0), (1, 1.0))] and None,
+        "charging.sessions.parquet",
+    ),
+    "a billed peak": in_json(
+        RUN_FILE, lambda document: document["globals"]["optimal"].__setitem__("grid.peak_kw", [1.0, 1.0])
+    ),
+    "a variable that is not there": in_json(
+        RUN_FILE, lambda document: document["globals"]["optimal"].__setitem__("grid.bonus_kw", [1.0])
+    ),
+    "a series that is not there": in_series(lambda frame: frame.__setitem__("grid.bonus_kw", 1.0)),
+    "a remark left out": in_json(RUN_FILE, lambda document: document["notes"].pop(0)),
+    "a remark made harmless": in_json(RUN_FILE, lambda document: document["notes"].__setitem__(0, "all is well")),
+    "a check's deviation": in_json(
+        "summary.json", lambda s: s["checks"]["battery: dynamics"].__setitem__("worst", 1e-3)
+    ),
+    "a looser tolerance": in_json(
+        "summary.json", lambda s: s["checks"]["battery: dynamics"].__setitem__("tolerance", 1.0)
+    ),
+    "a check left out": in_json("summary.json", lambda summary: summary["checks"].pop("battery: dynamics")),
+    "a section of its own": in_json("summary.json", lambda summary: summary.__setitem__("award", "best site")),
+    "a bill on another basis": in_json(
+        "summary.json", lambda summary: summary["billing"][0].__setitem__("total", 1.0) or summary
+    ),
+    "a dearer tariff": in_text("scenario.yaml", "purchase_price_per_kwh: ", "purchase_price_per_kwh: 1"),
+    "more sun": in_text("scenario.yaml", "capacity_kw: 300", "capacity_kw: 330"),
+    "another seed, with its digest": both(
+        in_text("scenario.yaml", "seed: 21", "seed: 22"),
+        lambda folder, document: document.__setitem__("scenario_digest", read_folder(folder).scenario.digest()),
+    ),
+    "cars that stay longer, with the digest": both(
+        in_text("scenario.yaml", "dwell_hours: 4.0", "dwell_hours: 5.0"),
+        lambda folder, document: document.__setitem__("scenario_digest", read_folder(folder).scenario.digest()),
+    ),
+    "a power in MW": in_series(lambda frame: frame.__setitem__("grid.import_kw", frame["grid.import_kw"] / 1000)),
+    "a month's amount moved to another line": in_bill(
+        lambda lines: lines.assign(amount=[lines["amount"].iloc[1], lines["amount"].iloc[0], *lines["amount"].iloc[2:]])
+    ),
+    "a bill in another order": in_bill(lambda lines: lines.iloc[::-1]),
     "a currency": in_json("summary.json", lambda summary: summary.__setitem__("currency", "EUR")),
 }
 
@@ -216,6 +268,53 @@ def test_a_changed_record_breaks_its_own_seal(run_folder: Path) -> None:
     document["command"] = "another"
     (run_folder / RUN_FILE).write_text(json.dumps(document), encoding="utf-8")
     assert noticed(run_folder) == ["run.json is as it was sealed"]
+
+
+def seen_when_solved_again(folder: Path) -> list[str]:
+    """Checks that fail only when the scenario is solved again; the files agree with each other."""
+    document = read_run_document(folder)
+    document["scenario_digest"] = read_folder(folder).scenario.digest()
+    seal(folder, document)
+    assert noticed(folder) == []
+    return [check.name for check in verify_folder(folder, solve_again=True) if not check.passed]
+
+
+def test_a_marginal_price_follows_from_nothing_written_but_from_a_solve(run_folder: Path) -> None:
+    in_series(lambda frame: add(frame, "bus.marginal_price_per_kwh", 3, 0.5))(run_folder, {})
+    assert seen_when_solved_again(run_folder) == ["solved again by highs, marginal prices are the same"]
+
+
+def test_a_plan_that_is_possible_but_not_the_best_is_seen_when_solved_again(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    """The plan of a weaker battery, passed off as that of the stronger one."""
+    weak = simulation.scenario.components["battery"].model_copy(update={"power_kw": 5.0})
+    write_folder(simulate(simulation.scenario.with_components(battery=weak)), tmp_path / "run")
+    in_text("scenario.yaml", "power_kw: 5.0", "power_kw: 100.0")(tmp_path / "run", {})
+    assert "solved again, the optimal run costs the same" in seen_when_solved_again(tmp_path / "run")
+
+
+def test_an_untouched_folder_stands_being_solved_again(written: Path) -> None:
+    checks = verify_folder(written, solve_again=True)
+    assert [check.name for check in checks if not check.passed] == []
+    assert sum(check.name.startswith("solved again") for check in checks) == 5
+
+
+def test_a_page_that_says_otherwise_is_seen(run_folder: Path) -> None:
+    def page(simulation: Simulation) -> str:
+        return f"<p>{simulation.optimal.objective:.2f}</p>"
+
+    refresh_page(run_folder, page)
+    assert all(check.passed for check in verify_folder(run_folder, page=page))
+    (run_folder / "report.html").write_text("<p>0.00</p>")
+    seal(run_folder, read_run_document(run_folder))
+    found = [check.name for check in verify_folder(run_folder, page=page) if not check.passed]
+    assert found == ["report.html is the page of these files"]
+
+
+def test_a_file_that_was_added_is_seen(run_folder: Path) -> None:
+    (run_folder / "bill2.csv").write_text("month,line\n")
+    assert noticed(run_folder) == ["no file was added"]
 
 
 def test_a_missing_file_is_seen(run_folder: Path) -> None:

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -125,7 +124,7 @@ def _write_files(
 ) -> dict[str, Any]:
     started = time.perf_counter()
     scenario = simulation.scenario
-    for which, result, summary in _both(simulation):
+    for which, result, summary in both(simulation):
         _write_parquet(result.frame(), folder / SERIES_FILES[which])
         summary.bill.lines.to_csv(folder / BILL_FILES[which], index=False, lineterminator="\n")
         for name, table in result.tables.items():
@@ -149,7 +148,8 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     table.to_parquet(path, compression="zstd", use_dictionary=words or False)
 
 
-def _both(simulation: Simulation) -> list[tuple[str, Dispatch, Summary]]:
+def both(simulation: Simulation) -> list[tuple[str, Dispatch, Summary]]:
+    """The run with control and the one without, by the names they have in files."""
     if simulation.summary.baseline is None:
         raise ValueError("a run folder needs the summary of the baseline")
     return [
@@ -287,7 +287,7 @@ def _run_document(simulation: Simulation, command: str, timings: Mapping[str, fl
         "cost_without": dict(simulation.optimal.cost_without),
         "globals": {
             which: {name: array.tolist() for name, array in result.globals_.items()}
-            for which, result, _ in _both(simulation)
+            for which, result, _ in both(simulation)
         },
         "notes": list(simulation.optimal.notes),
         "timings": dict(timings),
@@ -329,11 +329,12 @@ def seal(folder: Path, record: dict[str, Any]) -> None:
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != RUN_FILE)
     record["files"] = {path.name: file_digest(path) for path in files}
     record.pop("seal", None)
-    record["seal"] = _seal_of(record)
+    record["seal"] = seal_of(record)
     write_json(folder / RUN_FILE, record)
 
 
-def _seal_of(record: Mapping[str, Any]) -> str:
+def seal_of(record: Mapping[str, Any]) -> str:
+    """The digest of a record without its seal."""
     unsealed = {key: value for key, value in record.items() if key != "seal"}
     text = json.dumps(finite(unsealed), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -426,143 +427,6 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
-
-
-def verify_folder(folder: Path) -> list[Check]:
-    """Everything that can be said about a run folder from its files; all passed when nothing was altered.
-
-    The digests are compared, every KPI and bill line is computed anew from the series and compared with what is
-    written, the physics is replayed, and what the components read from outside is read again where it is still there.
-    The one series that cannot be computed anew without solving is the marginal price of the bus.
-
-    Raises:
-        InputError: the folder is not that of a run: there is no run.json that can be read.
-    """
-    document = read_run_document(folder)
-    checks = [_said("run.json is as it was sealed", document.get("seal") == _seal_of(document))]
-    for name, digest in document.get("files", {}).items():
-        path = folder / name
-        checks.append(_said(f"{name} is as it was written", path.is_file() and file_digest(path) == digest))
-    try:
-        simulation, written = read_folder(folder), _read_summary(folder)
-    except InputError as error:
-        return [*checks, _said("the files can be read as a run", False, str(error))]
-    scenario = simulation.scenario
-    checks.append(_said("scenario.yaml is the scenario that ran", scenario.digest() == document["scenario_digest"]))
-    afresh = summary_document(simulation)
-    for section in (
-        "kpis",
-        "components",
-        "sizes",
-        "targets",
-        "policy",
-        "billing",
-        "solver",
-        "horizon",
-        "scenario",
-        "status",
-        "objective",
-        "currency",
-    ):
-        matched = _same(finite(afresh[section]), written.get(section))
-        checks.append(_said(f"summary.json: {section} follow from the series", matched))
-    same_verdicts = _verdicts(afresh["checks"]) == _verdicts(written.get("checks"))
-    checks.append(_said("summary.json: verdicts of the checks are those of now", same_verdicts))
-    for which, _, summary in _both(simulation):
-        checks.append(_bill_check(folder / BILL_FILES[which], summary))
-    checks += _outputs_checks(simulation)
-    checks += _inputs_checks(simulation, document)
-    return checks + list(simulation.summary.checks)
-
-
-def _said(name: str, true: bool, detail: str = "") -> Check:
-    return Check(name, 0.0 if true else np.inf, detail=detail)
-
-
-def _read_summary(folder: Path) -> dict[str, Any]:
-    try:
-        written = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder / SUMMARY_FILE}: cannot be read: {error}") from error
-    return written if isinstance(written, dict) else {}
-
-
-def _same(afresh: Any, written: Any) -> bool:
-    """Whether two plain documents agree, numbers to 1e-9 relative."""
-    if isinstance(afresh, Mapping):
-        return (
-            isinstance(written, Mapping)
-            and afresh.keys() == written.keys()
-            and all(_same(value, written[key]) for key, value in afresh.items())
-        )
-    if isinstance(afresh, list):
-        return isinstance(written, list) and len(afresh) == len(written) and all(map(_same, afresh, written))
-    if isinstance(afresh, float) and isinstance(written, int | float):
-        return bool(abs(afresh - written) <= 1e-9 * max(1.0, abs(afresh)))
-    return bool(afresh == written)
-
-
-def _verdicts(checks: Any) -> Any:
-    """Whether each check has passed, without its deviation, which may differ in the last digits elsewhere."""
-    if not isinstance(checks, Mapping):
-        return checks
-    return {name: entry.get("passed") if isinstance(entry, Mapping) else entry for name, entry in checks.items()}
-
-
-def _bill_check(path: Path, summary: Summary) -> Check:
-    import pandas as pd
-
-    name = f"{path.name} follows from the meter"
-    try:
-        written = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        return _said(name, False, str(error).splitlines()[0])
-    lines = summary.bill.lines
-    if list(written.columns) != list(lines.columns) or len(written) != len(lines):
-        return _said(name, False, "other columns or another number of lines")
-    for column in lines.columns:
-        ours, theirs = lines[column], written[column]
-        if pd.api.types.is_numeric_dtype(ours):
-            if not pd.api.types.is_numeric_dtype(theirs):
-                return _said(name, False, f"column {column} is not numeric")
-            if not np.allclose(ours.to_numpy(), theirs.to_numpy(), rtol=1e-9, atol=1e-9, equal_nan=True):
-                return _said(name, False, f"column {column}")
-        elif list(ours.fillna("").astype(str)) != list(theirs.fillna("").astype(str)):
-            return _said(name, False, f"column {column}")
-    return _said(name, True)
-
-
-def _outputs_checks(simulation: Simulation) -> list[Check]:
-    """Series that follow from others, computed again."""
-    checks = []
-    for which, result, _ in _both(simulation):
-        for name, component in result.scenario.components.items():
-            values = result.values(name)
-            same = all(
-                np.allclose(array, values.series.get(key, np.nan), rtol=1e-9, atol=1e-9)
-                for key, array in component.outputs(values).items()
-            )
-            checks.append(_said(f"{name}: its derived series follow from the others ({which} run)", same))
-    return checks
-
-
-def _inputs_checks(simulation: Simulation, document: Mapping[str, Any]) -> list[Check]:
-    """What components read from outside, read again for both runs: only where every file is there and the same."""
-    for path, digest in document.get("inputs", {}).items():
-        with contextlib.suppress(OSError):
-            if file_digest(Path(path)) == digest:
-                continue
-        return []
-    checks = []
-    for name, inputs in simulation.scenario.read_inputs().items():
-        for which, result, _ in _both(simulation):
-            values = result.values(name)
-            same = all(
-                key in values.series and np.allclose(array, values.series[key], rtol=1e-9, atol=1e-9)
-                for key, array in inputs.series.items()
-            )
-            checks.append(_said(f"{name}: its input series are those of the scenario ({which} run)", same))
-    return checks
 
 
 def refresh_page(folder: Path, page: PageMaker) -> Path:
