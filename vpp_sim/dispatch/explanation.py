@@ -158,7 +158,9 @@ class Remedy:
         }
 
 
-def _plain(value: float | str | bool) -> str:
+def _plain(value: float | str | bool | None) -> str:
+    if value is None:
+        return "null"
     return f"{value:.12g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value).lower()
 
 
