@@ -350,7 +350,7 @@ def _impossible_steps(
         total = sum(power for _, power in sources)
         listed = ", ".join(f"{block} {figure(power)}" for block, power in sources[:NAMED_SOURCES]) or "there are none"
         words = (
-            f"fixed uses are above all sources together by {figure(amount)} kW on {when}: "
+            f"fixed uses are above all that can be given or shed by {figure(amount)} kW on {when}: "
             f"{figure(used)} kW against {figure(total)} kW at most ({listed})"
         )
     return Finding(

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -94,9 +96,13 @@ def candidates(scenario: Scenario) -> list[Candidate]:
             limit = 0.0 if meaning.bound == "at_least" else (1.0 if meaning.is_share else math.inf)
             # another bound than the rule's is no longer the rule
             own = {"measure": target.measure, "rule": None, "year": None} if target.rule is not None else {}
-            bound = Adjustable(meaning.bound, "bound", meaning.unit, target.bound, limit, lambda _, own=own: own)
+            bound = Adjustable(meaning.bound, "bound", meaning.unit, target.bound, limit, partial(_always, own))
             found.append(Candidate(name, bound, True))
     return [each for each in found if not each.adjustable.is_number or each.reach > 0.0]
+
+
+def _always(fields: Mapping[str, Any], value: float) -> Mapping[str, Any]:
+    return fields
 
 
 @dataclass(frozen=True)
