@@ -68,7 +68,7 @@ class Sun(Component):
 
 @dataclass(frozen=True)
 class SolvedSite:
-    """The optimum of a small site."""
+    """The optimum of a small site; the objective is without what decides between equal plans."""
 
     objective: float
     program: LinearProgram
@@ -152,7 +152,8 @@ def solved_site(
             context.grid, series | outputs, sizes, globals_, {**read[name].tables, **settlement.tables}
         )
     _assert_replay(site, slices)
-    return SolvedSite(solution.objective, program, site, slices)
+    ties = sum(component.tie_break_cost(name, slices[name]) for name, component in site.items())
+    return SolvedSite(solution.objective - ties, program, site, slices)
 
 
 def _assert_replay(site: Mapping[str, Component], slices: Mapping[str, Values]) -> None:

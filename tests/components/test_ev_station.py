@@ -116,11 +116,11 @@ def test_handing_back_serves_every_session_when_the_station_is_large(seed: int, 
     zero = np.zeros(number)
     limits = {"up": power, "down": zero, "depth": zero, "headroom": zero}
     grid = TimeGrid(START, step_minutes=minutes, num_steps=24 * 60 // minutes, timezone="Asia/Shanghai")
-    net, energy = hand_back(table, limits, np.zeros((1, grid.num_steps)), 1e9, 1.0, 1.0, grid)
+    net, energy = hand_back(table, 1, limits, np.zeros(grid.num_steps), 1e9, 1.0, 1.0, grid)
     np.testing.assert_allclose(energy, table["need_kwh"], atol=1e-7)
     assert net.sum() * grid.step_hours == pytest.approx(energy.sum())
     idle, nothing = hand_back(
-        table, limits, np.zeros((1, grid.num_steps)), 1e9, 1.0, 1.0, grid, most_kw=np.zeros((1, grid.num_steps))
+        table, 1, limits, np.zeros(grid.num_steps), 1e9, 1.0, 1.0, grid, most_kw=np.zeros(grid.num_steps)
     )
     assert not idle.any()
     assert not nothing.any()

@@ -94,16 +94,15 @@ def solved(
         group.name.removeprefix("grid."): solution.primal[program.columns(group.name)]
         for group in program.global_blocks
     }
-    series = dict(read["grid"].series) | {
-        block.name.removeprefix("grid."): solution.primal[program.columns(block.name)]
-        for block in program.step_blocks
-        if block.name.startswith("grid.")
-    }
+    found = {block.name: solution.primal[program.columns(block.name)] for block in program.step_blocks}
+    own = {name: {key[len(name) + 1 :]: a for key, a in found.items() if key.startswith(f"{name}.")} for name in parts}
+    series = {**read["grid"].series, **own["grid"]}
+    ties = sum(part.tie_break_cost(name, Values(time, own[name])) for name, part in parts.items())
     sizes = {"import_limit_kw": float(globals_["import_limit_kw_size"][0])} if grid.free_sizes() else {}
     values = Values(time, series, sizes)
     for check in grid.replay(values):
         assert check.passed, check
-    return Solved(float(solution.objective), values, grid, context, globals_)
+    return Solved(float(solution.objective) - ties, values, grid, context, globals_)
 
 
 BATTERY = {"power_kw": 300.0, "energy_kwh": 600.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from vpp_sim.dispatch import dispatch, run
 from vpp_sim.errors import InfeasibleError, InputError, SolverLimitError
 from vpp_sim.kpi import simulate
 from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus
-from vpp_sim.scenario import Scenario
+from vpp_sim.scenario import Scenario, load_scenario
 
 SmallSite = Callable[..., Scenario]
+SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 LOAD = {"kind": "load", "profile": 50.0}
 
 
@@ -158,7 +160,7 @@ def test_the_uncontrolled_site_may_overload_the_connection_and_says_how_much(sit
     assert result.summary.kpis["baseline_operating_cost"].value == pytest.approx(0.5 * 24 * 54.0)
 
 
-def test_the_second_solve_starts_where_the_first_ended(site: SmallSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_solve_starts_where_the_first_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan that is handed back and changed is solved again from the first basis, not from nothing."""
     starts: list[bool] = []
     honest = lp.solve
@@ -169,18 +171,9 @@ def test_the_second_solve_starts_where_the_first_ended(site: SmallSite, monkeypa
         return honest(program, solver, options)
 
     monkeypatch.setattr(run, "solve", watched)
-    fleet = {
-        "name": "cars",
-        "sessions_per_day": 12,
-        "arrival_peaks": [{"hour": 8.0, "spread_hours": 2.0}],
-        "dwell_hours": 5.0,
-        "energy_kwh": 20.0,
-        "charger_power_kw": 11.0,
-    }
-    cars = {"kind": "ev_station", "power_kw": 20.0, "fleets": [fleet], "laxity_classes": 1}
-    result = dispatch(
-        site(cars=cars, tariff={"demand": {"basis": "max_demand", "price_per_kw_month": 33.0}}), solver="highs"
-    )
+    # cars that stay for an hour and a half on steps of an hour: some must charge when the plan would rather not
+    scenario = load_scenario(SCENARIOS / "xining_6mw.yaml", settings=("horizon.days=7",))
+    result = dispatch(scenario, solver="highs")
     assert starts[0] is False
     assert len(starts) > 1
     assert all(starts[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from vpp_sim.dispatch import Dispatch, audit, dispatch
 from vpp_sim.kpi import simulate
-from vpp_sim.scenario import Scenario
+from vpp_sim.scenario import Scenario, load_scenario
 
+DEPOT = Path(__file__).resolve().parents[2] / "scenarios" / "valley_charging_depot.yaml"
 SmallSite = Callable[..., Scenario]
 Station = Callable[..., dict[str, Any]]
 
@@ -124,3 +126,21 @@ def test_a_fleet_that_nobody_uses_is_idle(site: SmallSite) -> None:
     assert run.summary.kpis["ev_energy_kwh"].value == 0.0
     assert "cars: no session arrives on the horizon" in run.optimal.notes
     assert np.all(run.optimal.series["cars.charge_kw"] == 0.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [(), ("depot.power_kw=900",), ("grid.import_limit_kw=900",), ("depot.fleets[0].energy_sigma=0.6",)],
+    ids=["as shipped", "tight station", "tight connection", "unlike vehicles"],
+)
+def test_discharging_vehicles_never_make_a_site_dearer(changes: tuple[str, ...]) -> None:
+    """What managed charging can do, vehicles that may also discharge can do; once they cost 1.3 % more on the depot.
+
+    The cost is that of what single vehicles do, and nothing that they need is left out of it.
+    """
+    results = {
+        mode: dispatch(load_scenario(DEPOT, settings=(*changes, "horizon.days=21", f"depot.mode={mode}")))
+        for mode in ("managed", "v2g")
+    }
+    assert results["v2g"].objective <= results["managed"].objective * (1 + 1e-6)
+    assert all(failed(result) == [] for result in results.values())

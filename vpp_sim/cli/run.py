@@ -75,7 +75,10 @@ def _print(simulation: Simulation, folder: Path, form: str) -> None:
     summary, solver = simulation.summary, simulation.optimal.solver
     show(kpi_table(summary, simulation.scenario.currency))
     if summary.targets:
-        show(target_table(summary.targets, simulation.scenario.currency), *target_lines(simulation.optimal, summary.targets))
+        show(
+            target_table(summary.targets, simulation.scenario.currency),
+            *target_lines(simulation.optimal, summary.targets),
+        )
     passed = sum(check.passed for check in summary.checks)
     click.echo(
         f"solved by {solver.name} in {solver.seconds:.2f} s, gap {solver.gap:.1e}; "

@@ -14,6 +14,7 @@ alone, in code that shares nothing with `add_to`). Nobody else asks what kind a 
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,9 +42,41 @@ FloatArray = NDArray[np.float64]
 #: Relative accuracy that every replayed equation must meet (model.md, section 6).
 REPLAY_TOLERANCE = 1e-6
 
-#: Price of a kWh of work or charging that waits for an hour [currency/kWh/h]: among equal optima the earliest service
-#: is chosen. Small enough that a year's cost moves by about a millionth, large enough for a solver's tolerance (1e-7).
+# Ties. Where several plans cost the same, the one that is taken must not depend on the solver, the number of threads or
+# the order of the components. These prices decide, and are in no figure: storage is used least, what can be made is not
+# thrown away, service is earliest, and stores are charged latest and emptied first (cells age less while empty).
+# A plan can cost more than the cheapest only where prices differ by less than these: 1e-6 per kWh and hour of waiting,
+# against prices of the order of 0.1 to 1. They lie well above a solver's tolerance on prices (1e-9 is asked for).
+#: Price of a kWh of work or charging that waits for an hour [currency/kWh/h].
 EARLIEST_SERVICE_PRICE = 1e-6
+#: Price of a kWh that is stored for an hour [currency/kWh/h].
+STORED_ENERGY_PRICE = 5e-7
+#: Price of a kWh that is discharged, missed, shed or imported [currency/kWh]: none of it for nothing.
+THROUGHPUT_PRICE = 1e-6
+#: What a kWh that could be generated and is not is worth [currency/kWh]: less than storing it for nothing costs.
+CURTAILED_ENERGY_PRICE = 5e-7
+#: Of things that could do the same (classes of a component, components of a site) each next one's price is lower.
+RANK_WEIGHT = 0.17
+NAME_WEIGHT = 0.13
+
+
+def ranked(price: float, rank: int) -> float:
+    """The tie price of the thing that comes `rank`-th among its like.
+
+    >>> [round(ranked(1.0, rank), 3) for rank in range(3)]
+    [1.0, 0.855, 0.746]
+    """
+    return price / (1.0 + RANK_WEIGHT * rank)
+
+
+def name_weight(name: str) -> float:
+    """What a component's tie prices are multiplied by, from its name alone: 1 to 1.13.
+
+    >>> name_weight("battery") != name_weight("battery2")
+    True
+    """
+    return 1.0 + NAME_WEIGHT * zlib.crc32(name.encode()) / 2**32
+
 
 #: Nothing is larger (a TW, a TWh); beyond it a program's numbers lie too far apart for any solver.
 MOST_CAPACITY = 1e9
@@ -306,10 +339,20 @@ class Block:
         self._builder = bus.builder
 
     def variables(
-        self, quantity_name: str, *, lower: object = 0.0, upper: object = np.inf, cost_per_kwh: object = 0.0
+        self,
+        quantity_name: str,
+        *,
+        lower: object = 0.0,
+        upper: object = np.inf,
+        cost_per_kwh: object = 0.0,
+        tie_price: float = 0.0,
     ) -> StepVariable:
-        """A power per step [kW] (or a state [kWh], then without cost) with bounds, and a cost per kWh of it."""
-        cost = np.asarray(cost_per_kwh, dtype=np.float64) * self.grid.step_hours
+        """A power per step [kW] (or a state [kWh], then without cost) with bounds, and a cost per kWh of it.
+
+        `tie_price` decides between plans of equal cost: per kWh of a power, per kWh and hour of a state.
+        """
+        price = np.asarray(cost_per_kwh, dtype=np.float64) + tie_price * name_weight(self.name)
+        cost = price * self.grid.step_hours
         return self._builder.variables(f"{self.name}.{quantity_name}", lower=lower, upper=upper, cost=cost)
 
     def global_variables(
@@ -342,11 +385,13 @@ class Block:
         share: FloatArray | float = 1.0,
         *,
         cost_per_kwh: object = 0.0,
+        tie_price: float = 0.0,
     ) -> StepVariable:
         """A power of at most `share * capacity`: a bound where the capacity is a number, else a row."""
         if not isinstance(capacity, GlobalVariable):
-            return self.variables(quantity_name, upper=np.asarray(share) * capacity, cost_per_kwh=cost_per_kwh)
-        variable = self.variables(quantity_name, cost_per_kwh=cost_per_kwh)
+            upper = np.asarray(share) * capacity
+            return self.variables(quantity_name, upper=upper, cost_per_kwh=cost_per_kwh, tie_price=tie_price)
+        variable = self.variables(quantity_name, cost_per_kwh=cost_per_kwh, tie_price=tie_price)
         self.constrain(f"{quantity_name}_limit", [(variable, 1.0), (capacity, -share)], upper=0.0)
         return variable
 
@@ -472,6 +517,13 @@ class Component(StrictModel, ABC):
         """Hand the plan back to what it stands for; when `final`, it may not ask more of the bus than planned."""
         return Settlement()
 
+    def simpler(self) -> Self | None:
+        """The same with less freedom, whose plan can be carried out more closely; None where there is no such thing.
+
+        What it can do, this component can do too, so that it is a plan for both.
+        """
+        return None
+
     def outputs(self, values: Values) -> dict[str, FloatArray]:
         """Series that follow from inputs and variables, by `quantity_unit`."""
         return {}
@@ -487,6 +539,15 @@ class Component(StrictModel, ABC):
     def costs(self, values: Values) -> dict[str, float]:
         """Money in the objective that is on no bill, by KPI id (`wear_cost`, `penalty_cost`)."""
         return {}
+
+    def tie_prices(self) -> dict[str, float]:
+        """By quantity: the price that decides between plans of equal cost, as `add_to` gave it to the block."""
+        return {}
+
+    def tie_break_cost(self, name: str, values: Values) -> float:
+        """What the tie prices of the component called `name` come to; in the program's objective, in no figure."""
+        prices = self.tie_prices().items()
+        return name_weight(name) * sum(price * values.energy_kwh(key) for key, price in prices if key in values.series)
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """What nobody else could compute."""

@@ -27,6 +27,8 @@ from pydantic import model_validator
 from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.asset_cost import Condition
 from vpp_sim.components.base import (
+    STORED_ENERGY_PRICE,
+    THROUGHPUT_PRICE,
     Block,
     Capacity,
     Check,
@@ -169,14 +171,18 @@ class Battery(Component):
         """Charge, discharge, energy, their limits, the dynamics and the closure."""
         dt, steps = block.grid.step_hours, block.grid.num_steps
         power, energy = block.capacity("power_kw", self.power_kw), block.capacity("energy_kwh", self.energy_kwh)
+        ties = self.tie_prices()
         charge = block.bounded("charge_kw", power)
-        discharge = block.bounded("discharge_kw", power, cost_per_kwh=self.wear_cost_per_kwh)
+        discharge = block.bounded(
+            "discharge_kw", power, cost_per_kwh=self.wear_cost_per_kwh, tie_price=ties["discharge_kw"]
+        )
         if isinstance(energy, GlobalVariable):
-            state = block.variables("energy_kwh")
+            state = block.variables("energy_kwh", tie_price=ties["energy_kwh"])
             block.constrain("energy_upper_kwh", [(state, 1.0), (energy, -self.soc_max)], upper=0.0)
             block.constrain("energy_lower_kwh", [(state, 1.0), (energy, -self.soc_min)], lower=0.0)
         else:
-            state = block.variables("energy_kwh", lower=self.soc_min * energy, upper=self.soc_max * energy)
+            lowest, highest = self.soc_min * energy, self.soc_max * energy
+            state = block.variables("energy_kwh", lower=lowest, upper=highest, tie_price=ties["energy_kwh"])
         self._tie_sizes(block, power, energy)
 
         keep = self.retention(dt)
@@ -277,6 +283,10 @@ class Battery(Component):
         capacity = values.size("energy_kwh", self.energy_kwh)
         store = Store(charge, values["discharge_kw"], inflow, values["energy_kwh"], self._initial_kwh(values), capacity)
         return Flows(store=store)
+
+    def tie_prices(self) -> dict[str, float]:
+        """Of equal plans the one that discharges least, and holds energy for the shortest time."""
+        return {"discharge_kw": THROUGHPUT_PRICE, "energy_kwh": STORED_ENERGY_PRICE}
 
     def costs(self, values: Values) -> dict[str, float]:
         """Wear."""

@@ -46,8 +46,11 @@ TESTED_CHARGE_C_RATE: Final = 0.65
 #: Cells were cycled 0.8 to 1 deep; from here on down it is said that cycles are shallower.
 SHALLOW: Final = 0.7
 TESTED_DISCHARGE_C_RATE: Final = 1.0
-#: Swings of the state of charge below this are a solver's dust, not cycles.
-LEAST_SWING: Final = 1e-5
+#: Swings of the state of charge below this are a solver's dust, not cycles. States are rounded to it before cycles are
+#: counted, so that two peaks at the same limit are equal: which of them closes a cycle must not hang on dust.
+LEAST_SWING: Final = 1e-4
+#: Hours with less than this rate of the whole energy [1/h] are rest (dust, self-discharge), no part of a mean C-rate.
+LEAST_C_RATE: Final = 1e-3
 #: No battery is expected to last longer, whatever the fit says.
 LONGEST_LIFE_YEARS: Final = 100.0
 
@@ -182,8 +185,9 @@ def rainflow_cycles(soc: FloatArray) -> Cycles:
     import rainflow
 
     turns = turning_points(soc)
+    states = np.round(soc[turns] / LEAST_SWING) * LEAST_SWING
     found = np.array(
-        [(depth, count, turns[begin], turns[end]) for depth, _, count, begin, end in _cycles(rainflow, soc[turns])]
+        [(depth, count, turns[begin], turns[end]) for depth, _, count, begin, end in _cycles(rainflow, states)]
     ).reshape(-1, 4)
     steps = found[:, 2:].astype(np.int64)
     return Cycles(found[:, 0], found[:, 1], steps.min(axis=1, initial=soc.size), steps.max(axis=1, initial=0))
@@ -257,7 +261,7 @@ def stress_of(energy_kwh: FloatArray, capacity_kwh: float, celsius: FloatArray, 
 
     cycles = rainflow_cycles(soc)
     moved = np.concatenate([[0.0], np.abs(np.diff(soc))])
-    active = moved > LEAST_SWING
+    active = moved > LEAST_C_RATE * step_hours
     swing, hours = np.cumsum(moved), np.cumsum(active) * step_hours
     lasted = hours[cycles.last] - hours[cycles.first]
     c_rate = (swing[cycles.last] - swing[cycles.first]) / np.maximum(lasted, step_hours)

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -45,6 +45,7 @@ from pydantic import Discriminator, Tag, model_validator
 from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
     EARLIEST_SERVICE_PRICE,
+    THROUGHPUT_PRICE,
     Block,
     Capacity,
     Check,
@@ -58,6 +59,7 @@ from vpp_sim.components.base import (
     Values,
     equation_check,
     limit_check,
+    ranked,
 )
 from vpp_sim.components.pue import AIR_LIMIT_CELSIUS, LIQUID_LIMIT_CELSIUS, PlateauPue, plateau_pue
 from vpp_sim.components.queueing import (
@@ -284,7 +286,7 @@ class DataCentre(Component):
         certain, running = np.zeros(block.grid.num_steps), list[tuple[StepVariable, int]]()
         for job in self.classes:
             if job.waits(block.grid):
-                running.append((_add_waiting(block, job, largest), +1))
+                running.append((_add_waiting(block, job, largest, self.tie_prices()), +1))
             else:
                 arrivals = block.inputs.series[f"{job.name}_arrivals_kw"]
                 missed = block.variables(
@@ -292,6 +294,7 @@ class DataCentre(Component):
                     lower=np.maximum(arrivals - min(job.ceiling_kw, largest), 0.0),
                     upper=arrivals,
                     cost_per_kwh=job.value_of_missed_work_per_kwh,
+                    tie_price=self.tie_prices()[f"{job.name}_missed_kw"],
                 )
                 certain = certain + arrivals
                 running.append((missed, -1))
@@ -327,12 +330,7 @@ class DataCentre(Component):
             )
             if job.waits(block.grid):
                 block.variables(f"{job.name}_serve_kw", lower=service.served, upper=service.served)
-                block.variables(
-                    f"{job.name}_backlog_kwh",
-                    lower=service.backlog,
-                    upper=service.backlog,
-                    cost_per_kwh=EARLIEST_SERVICE_PRICE,
-                )
+                block.variables(f"{job.name}_backlog_kwh", lower=service.backlog, upper=service.backlog)
         _add_certain(block, self.idle_share * self.it_kw(racks) + total)
 
     def _at_once(self, series: Any, grid: TimeGrid, racks: float) -> Iterator[tuple[WorkClass, Service]]:
@@ -415,13 +413,23 @@ class DataCentre(Component):
         whole = {"facility power": (values["facility_at_once_kw"], values["facility_kw"])} if classes else {}
         return whole | classes
 
+    def tie_prices(self) -> dict[str, float]:
+        """Of equal plans the one that serves earliest; the class whose work may wait least is served and missed first.
+
+        Classes are ranked by their longest delay, then by name: their order in the scenario does not matter.
+        """
+        if not self.managed:
+            return {}
+        prices = {}
+        for rank, job in enumerate(sorted(self.classes, key=lambda job: (job.max_delay_hours, job.name))):
+            prices[f"{job.name}_backlog_kwh"] = ranked(EARLIEST_SERVICE_PRICE, rank)
+            prices[f"{job.name}_missed_kw"] = ranked(THROUGHPUT_PRICE, len(self.classes) - 1 - rank)
+        return prices
+
     def costs(self, values: Values) -> dict[str, float]:
-        """What missed work was priced at, and what decides between equal plans."""
+        """What missed work was priced at."""
         works, dt = self._works(values), values.grid.step_hours
-        return {
-            "penalty_cost": sum(float(w.missed.sum()) * dt * w.job.value_of_missed_work_per_kwh for w in works),
-            "tie_break_cost": sum(float(w.backlog.sum()) for w in works) * dt * EARLIEST_SERVICE_PRICE,
-        }
+        return {"penalty_cost": sum(float(w.missed.sum()) * dt * w.job.value_of_missed_work_per_kwh for w in works)}
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Energy, PUE, work done and missed, delays; in all and by class."""
@@ -507,14 +515,16 @@ def _add_certain(block: Block, it_kw: FloatArray) -> None:
     block.declare_fixed("facility", facility)
 
 
-def _add_waiting(block: Block, job: WorkClass, largest_kw: float) -> StepVariable:
+def _add_waiting(block: Block, job: WorkClass, largest_kw: float, ties: Mapping[str, float]) -> StepVariable:
     """Variables and rows of a class with a queue; returns its power."""
     grid, dt = block.grid, block.grid.step_hours
     arrivals = block.inputs.series[f"{job.name}_arrivals_kw"]
     serve = block.variables(f"{job.name}_serve_kw", upper=min(job.ceiling_kw, largest_kw))
-    missed = block.variables(f"{job.name}_missed_kw", cost_per_kwh=job.value_of_missed_work_per_kwh)
+    missed_name, backlog_name = f"{job.name}_missed_kw", f"{job.name}_backlog_kwh"
+    price = job.value_of_missed_work_per_kwh
+    missed = block.variables(missed_name, cost_per_kwh=price, tie_price=ties[missed_name])
     longest = job.longest_backlog_kwh(arrivals, grid)
-    backlog = block.variables(f"{job.name}_backlog_kwh", upper=longest, cost_per_kwh=EARLIEST_SERVICE_PRICE)
+    backlog = block.variables(backlog_name, upper=longest, tie_price=ties[backlog_name])
     start = serve
     if not job.interruptible:
         keep = job.keep(grid)

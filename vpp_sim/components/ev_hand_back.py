@@ -6,8 +6,10 @@ between
     low  = max(latest curve at the step's end,   x - down o)
     high = min(earliest curve at the step's end, x + up o)
 
-It must move to at least `low` and at most `high`; a class's plan beyond that goes to the sessions in order of laxity
-(left - remaining / up), least first when charging, most first when discharging. What a vehicle holds beyond its need
+It must move to at least `low` and at most `high`; what the station's plan has beyond that goes to the sessions in order
+of laxity (left - remaining / up), least first when charging, most first when discharging. The plan that is followed is
+that of the whole station: classes only sharpen the program, and where the cars of one cannot take their part in a step,
+those of another take it, which the bus does not notice. What a vehicle holds beyond its need
 is lent (V2G): it is put where it can stay longest, and taken back from those that leave soonest. No more is
 discharged in a step than was planned there, since the bus need not have room for it; a vehicle may leave with more
 than it wanted. A shortfall is made up as soon as the connected sessions can take it, by following the plan's
@@ -35,6 +37,7 @@ FloatArray = NDArray[np.float64]
 
 def hand_back(
     sessions: pd.DataFrame,
+    num_classes: int,
     limits: Mapping[str, FloatArray],
     plan_kw: FloatArray | None,
     station_kw: float,
@@ -44,17 +47,15 @@ def hand_back(
     *,
     most_kw: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Net power into the vehicles per class (num_classes, num_steps) and energy per session [kWh].
+    """Net power into the vehicles of each class (num_classes, num_steps) and energy per session [kWh].
 
     `sessions` are sorted by arrival; `limits` has rates and depths per session (`up`, `down`, `depth`, `headroom`);
-    `plan_kw` (num_classes, num_steps) is net power into the vehicles, or None to charge on arrival, first come first
-    served. `station_kw` limits the bus power of charging and of discharging; `most_kw`, of the shape of the plan, what
-    may go into the vehicles of a class at all.
+    `plan_kw` (num_steps,) is net power into the vehicles, or None to charge on arrival, first come first served.
+    `station_kw` limits the bus power of charging and of discharging; `most_kw` (num_steps,) what may go into the
+    vehicles at all.
     """
-    numbers = sessions["class"].to_numpy(dtype=np.int64)
-    num_classes = int(numbers.max(initial=0)) + 1 if plan_kw is None else plan_kw.shape[0]
     on_arrival = plan_kw is None
-    plan = np.zeros((num_classes, grid.num_steps)) if plan_kw is None else np.ascontiguousarray(plan_kw)
+    plan = np.zeros(grid.num_steps) if plan_kw is None else np.ascontiguousarray(plan_kw)
     most = np.full_like(plan, np.inf) if most_kw is None else np.ascontiguousarray(most_kw)
     return _kernel()(  # type: ignore[no-any-return]
         sessions["arrival_hours"].to_numpy(dtype=np.float64),
@@ -64,7 +65,8 @@ def hand_back(
         limits["down"],
         limits["depth"],
         limits["headroom"],
-        numbers,
+        sessions["class"].to_numpy(dtype=np.int64),
+        num_classes,
         plan,
         most,
         on_arrival,
@@ -91,6 +93,7 @@ def _hand_back(
     depth: FloatArray,
     headroom: FloatArray,
     numbers: NDArray[np.int64],
+    num_classes: int,
     plan: FloatArray,
     most: FloatArray,
     on_arrival: bool,
@@ -98,13 +101,10 @@ def _hand_back(
     station_down: float,
     dt: float,
 ) -> tuple[FloatArray, FloatArray]:
-    num_classes, num_steps = plan.shape
-    num_sessions = arrival.size
+    num_steps, num_sessions = plan.size, arrival.size
     net = np.zeros((num_classes, num_steps))
     energy = np.zeros(num_sessions)
-    ahead = np.zeros(num_classes)  # cumulative plan not yet followed, per class
-    allowed = np.empty(num_classes)  # what may still be charged in the step, per class
-    returnable = np.empty(num_classes)  # what may still be discharged: the bus need not have room for more than planned
+    ahead = 0.0  # cumulative plan not yet followed
     active = np.empty(num_sessions, dtype=np.int64)
     num_active = 0
     following = 0
@@ -117,9 +117,13 @@ def _hand_back(
         begin, finish = step * dt, (step + 1) * dt
         kept = 0
         for place in range(num_active):
-            if end[active[place]] > begin + 1e-12:
-                active[kept] = active[place]
+            i = active[place]
+            if end[i] > begin + 1e-12:
+                active[kept] = i
                 kept += 1
+            else:
+                # what left with a vehicle beyond its need was not planned: it is not asked back from those that follow
+                ahead += max(energy[i] - need[i], 0.0)
         num_active = kept
         while following < num_sessions and arrival[following] < finish:
             if end[following] > begin:
@@ -127,9 +131,9 @@ def _hand_back(
                 num_active += 1
             following += 1
         room_up, room_down = station_up * dt, station_down * dt
-        for number in range(num_classes):
-            allowed[number] = most[number, step] * dt
-            returnable[number] = max(-plan[number, step], 0.0) * dt
+        allowed = most[step] * dt  # what may still be charged in the step
+        # what may still be discharged: the bus need not have room for more than planned
+        returnable = max(-plan[step], 0.0) * dt
         # what must move, whatever the plan: latest and earliest curves at the end of the step
         for place in range(num_active):
             i = active[place]
@@ -149,13 +153,13 @@ def _hand_back(
                 low[i] = high[i]
             must = 0.0
             if energy[i] < low[i] and not on_arrival:
-                must = min(min(low[i] - energy[i], room_up), allowed[numbers[i]])
+                must = min(min(low[i] - energy[i], room_up), allowed)
                 room_up -= must
-                allowed[numbers[i]] -= must
+                allowed -= must
             elif energy[i] > high[i]:
-                must = -min(min(energy[i] - high[i], room_down), returnable[numbers[i]])
+                must = -min(min(energy[i] - high[i], room_down), returnable)
                 room_down += must
-                returnable[numbers[i]] += must
+                returnable += must
             energy[i] += must
             net[numbers[i], step] += must
         if on_arrival:
@@ -169,33 +173,29 @@ def _hand_back(
         here = active[:num_active]
         order = here[np.argsort(lax[here])]
         leaving = here[np.argsort(end[here])]
-        for number in range(num_classes):
-            ahead[number] += plan[number, step] * dt - net[number, step]
-            for phase in range(3 if bus_is_short else 2):
-                for place in range(num_active):
-                    back = num_active - 1 - place
-                    if ahead[number] > 0.0 and phase < 2:
-                        # first what is wanted, least laxity first; then what is lent, to those that stay longest
-                        i = order[place] if phase == 0 else leaving[back]
-                        top = min(high[i], need[i]) if phase == 0 else high[i]
-                        if numbers[i] == number:
-                            more = min(min(max(top - energy[i], 0.0), room_up), min(ahead[number], allowed[number]))
-                            energy[i] += more
-                            room_up -= more
-                            allowed[number] -= more
-                            ahead[number] -= more
-                            net[number, step] += more
-                    elif ahead[number] < 0.0:
-                        # first what was lent, from those that leave soonest; then by laxity, most first, what will
-                        # be made up; at last what will not
-                        i = leaving[place] if phase == 0 else order[back]
-                        bottom = max(low[i], need[i]) if phase == 0 else low[i] if phase == 1 else floor[i]
-                        if numbers[i] == number:
-                            less = min(max(energy[i] - bottom, 0.0), min(room_down, returnable[number]))
-                            less = min(less, -ahead[number])
-                            energy[i] -= less
-                            room_down -= less
-                            returnable[number] -= less
-                            ahead[number] += less
-                            net[number, step] -= less
+        ahead += plan[step] * dt - net[:, step].sum()
+        for phase in range(3 if bus_is_short else 2):
+            for place in range(num_active):
+                back = num_active - 1 - place
+                if ahead > 0.0 and phase < 2:
+                    # first what is wanted, least laxity first; then what is lent, to those that stay longest
+                    i = order[place] if phase == 0 else leaving[back]
+                    top = min(high[i], need[i]) if phase == 0 else high[i]
+                    more = min(min(max(top - energy[i], 0.0), room_up), min(ahead, allowed))
+                    energy[i] += more
+                    room_up -= more
+                    allowed -= more
+                    ahead -= more
+                    net[numbers[i], step] += more
+                elif ahead < 0.0:
+                    # first what was lent, from those that leave soonest; then by laxity, most first, what will be made
+                    # up; at last what will not
+                    i = leaving[place] if phase == 0 else order[back]
+                    bottom = max(low[i], need[i]) if phase == 0 else low[i] if phase == 1 else floor[i]
+                    less = min(min(max(energy[i] - bottom, 0.0), min(room_down, returnable)), -ahead)
+                    energy[i] -= less
+                    room_down -= less
+                    returnable -= less
+                    ahead += less
+                    net[numbers[i], step] -= less
     return net / dt, energy

@@ -39,6 +39,7 @@ from pydantic import Field, model_validator
 from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
     EARLIEST_SERVICE_PRICE,
+    THROUGHPUT_PRICE,
     Block,
     Capacity,
     Check,
@@ -54,6 +55,7 @@ from vpp_sim.components.base import (
     Values,
     equation_check,
     limit_check,
+    ranked,
 )
 from vpp_sim.components.ev_hand_back import hand_back
 from vpp_sim.errors import Fault, InputError
@@ -66,7 +68,8 @@ from vpp_sim.time_grid import TimeGrid
 if TYPE_CHECKING:
     import pandas as pd
 
-#: A step's power may differ by this much [kW] from the plan before the program is solved again.
+#: A step's power may differ by this much [kW, per kW of the plan's largest where that is more] from the plan before the
+#: program is solved again.
 HAND_BACK_TOLERANCE_KW = 1e-6
 
 
@@ -243,7 +246,7 @@ class EvStation(Component):
         station = block.capacity("power_kw", self.power_kw)
         charging: list[Term] = []
         discharging: list[Term] = []
-        numbers = np.unique(sessions["class"].to_numpy())
+        numbers, ties = np.unique(sessions["class"].to_numpy()), self.tie_prices()
         connected_at_once = np.zeros(grid.num_steps)
         for number in numbers:
             earliest, latest, connected = self.curves(sessions[sessions["class"] == number], grid)
@@ -251,13 +254,16 @@ class EvStation(Component):
             room = backlog_room_kwh(earliest, latest)
             name = f"class{number}"
             charge = block.variables(f"{name}_charge_kw", upper=connected)
-            backlog = block.variables(f"{name}_backlog_kwh", upper=room, cost_per_kwh=EARLIEST_SERVICE_PRICE)
+            backlog = block.variables(f"{name}_backlog_kwh", upper=room, tie_price=ties[f"{name}_backlog_kwh"])
             charging.append((charge, 1.0))
             self._add_charge(block, charge)
             row: list[Term] = [(backlog, 1.0), (backlog.previous, -1.0), (charge, dt * self.charge_efficiency)]
             if self.mode == "v2g" and self.v2g is not None:
                 wear = self.v2g.wear_cost_per_kwh
-                discharge = block.variables(f"{name}_discharge_kw", upper=connected, cost_per_kwh=wear)
+                discharge_name = f"{name}_discharge_kw"
+                discharge = block.variables(
+                    discharge_name, upper=connected, cost_per_kwh=wear, tie_price=ties[discharge_name]
+                )
                 discharging.append((discharge, 1.0))
                 block.inject(discharge, +1, role="discharge")
                 # the part of the charging that comes back is no use, as in `flows`
@@ -270,7 +276,10 @@ class EvStation(Component):
                 block.constrain(f"{name}_held", moved, equals=-floor)
             # also where the station could serve all: the bus may be short
             price = self.value_of_unserved_per_kwh
-            unserved = block.variables(f"{name}_unserved_kw", upper=connected, cost_per_kwh=price)
+            unserved_name = f"{name}_unserved_kw"
+            unserved = block.variables(
+                unserved_name, upper=connected, cost_per_kwh=price, tie_price=ties[unserved_name]
+            )
             row.append((unserved, dt))
             block.constrain(f"{name}_backlog", row, equals=earliest)
         for label, terms in (("charge_limit", charging), ("discharge_limit", discharging)):
@@ -286,7 +295,14 @@ class EvStation(Component):
                 Fault("power_kw: charging on arrival needs a given power, not a free one", path="power_kw")
             )
         into_vehicles, served = hand_back(
-            sessions, self._limits(sessions), None, self.power_kw, self.charge_efficiency, 1.0, block.grid
+            sessions,
+            self.laxity_classes,
+            self._limits(sessions),
+            None,
+            self.power_kw,
+            self.charge_efficiency,
+            1.0,
+            block.grid,
         )
         for number, power in enumerate(into_vehicles / self.charge_efficiency):
             if power.any():
@@ -307,6 +323,10 @@ class EvStation(Component):
             return super().adjustable()
         power = Adjustable("power_kw", "power", "kW", float(self.power_kw), 0.0)
         return (power, Adjustable("mode", "mode", "-", "uncontrolled", "managed"))
+
+    def simpler(self) -> Self | None:
+        """Without discharge: single vehicles follow such a plan more closely than one that lends energy."""
+        return self.model_copy(update={"mode": "managed"}) if self.mode == "v2g" else None
 
     def uncontrolled(self) -> Self:
         """Every session charges on arrival at full power."""
@@ -338,20 +358,20 @@ class EvStation(Component):
         plan = most = None
         if self.mode != "uncontrolled":
             charge, discharge = self._classes(values, "charge_kw"), self._classes(values, "discharge_kw")
-            plan = np.zeros((self.laxity_classes, values.grid.num_steps))
-            most = np.zeros_like(plan)
-            for number, power in charge.items():
-                most[number] = power * self.charge_efficiency
-                plan[number] = most[number] - discharge.get(number, 0.0) / self._discharge_efficiency
+            most = self._total(values, "charge_kw") * self.charge_efficiency
+            plan = most - self._total(values, "discharge_kw") / self._discharge_efficiency
+        cars = (sessions, self.laxity_classes, self._limits(sessions))
         given = (self.charge_efficiency, self._discharge_efficiency, values.grid)
-        net, served = hand_back(sessions, self._limits(sessions), plan, station, *given)
-        if final and plan is not None and np.abs(net - plan).max() > HAND_BACK_TOLERANCE_KW:
+        net, served = hand_back(*cars, plan, station, *given)
+        tolerance = HAND_BACK_TOLERANCE_KW * max(1.0, float(np.abs(plan).max()) if plan is not None else 0.0)
+        if final and plan is not None and np.abs(net.sum(axis=0) - plan).max() > tolerance:
             # the bus had less to give than the sessions asked for
-            net, served = hand_back(sessions, self._limits(sessions), plan, station, *given, most_kw=most)
+            net, served = hand_back(*cars, plan, station, *given, most_kw=most)
         table = sessions.assign(charged_kwh=served)
-        if plan is None or np.abs(net - plan).max() <= HAND_BACK_TOLERANCE_KW:
+        if plan is None or np.abs(net.sum(axis=0) - plan).max() <= tolerance:
             return Settlement(tables={"sessions": table})
         # dust of a solver that works from the inside would trouble the next one
+        moved = float(np.abs(net.sum(axis=0) - plan).sum() / 2 * values.grid.step_hours)
         net = np.where(np.abs(net) > HAND_BACK_TOLERANCE_KW, net, 0.0)
         # what the sessions do, exactly; pinning only the energy so far lets a bus that is short leave more unserved
         exact: dict[str, FloatArray] = {}
@@ -367,12 +387,12 @@ class EvStation(Component):
             # vehicles cannot give back in time, because the station's power is taken: they leave with it
             lost = np.maximum.accumulate(np.maximum(backlog - backlog_room_kwh(earliest, latest), 0.0))
             pinned[f"class{number}_backlog_kwh"] = backlog - lost
-            unserved = np.diff(lost, prepend=0.0) / values.grid.step_hours
-            at_least[f"class{number}_unserved_kw"] = exact[f"class{number}_unserved_kw"] = unserved
+            at_least[f"class{number}_unserved_kw"] = np.diff(lost, prepend=0.0) / values.grid.step_hours
+            # by session: what one vehicle leaves with beyond its need does not make up for what another lacks
+            exact[f"class{number}_unserved_kw"] = _missing_kw(table[table["class"] == number], values.grid)
             exact[f"class{number}_charge_kw"] = np.maximum(net[number], 0.0) / self.charge_efficiency
             if number in discharge:
                 exact[f"class{number}_discharge_kw"] = np.maximum(-net[number], 0.0) * self._discharge_efficiency
-        moved = float(np.abs(net - plan).sum() / 2 * values.grid.step_hours)
         share = moved / max(float(sessions["need_kwh"].sum()), 1e-9)
         note = (
             f"{moved:.0f} kWh of EV charging ({share:.2%}) moved from the plan when it was handed back to the sessions"
@@ -419,6 +439,17 @@ class EvStation(Component):
         """Charging if all began on arrival, and net charging as it was."""
         return {"station power": (values["on_arrival_kw"], values["charge_kw"] - values["discharge_kw"])}
 
+    def tie_prices(self) -> dict[str, float]:
+        """Of equal plans the one that discharges least and charges earliest, the class of least laxity first."""
+        if self.mode == "uncontrolled":
+            return {}
+        prices = {}
+        for number in range(self.laxity_classes):
+            prices[f"class{number}_backlog_kwh"] = ranked(EARLIEST_SERVICE_PRICE, number)
+            prices[f"class{number}_discharge_kw"] = ranked(THROUGHPUT_PRICE, number)
+            prices[f"class{number}_unserved_kw"] = ranked(THROUGHPUT_PRICE, self.laxity_classes - 1 - number)
+        return prices
+
     def costs(self, values: Values) -> dict[str, float]:
         """Wear of discharging, and the price of what the program left unserved."""
         unserved = float(self._total(values, "unserved_kw").sum()) * values.grid.step_hours
@@ -427,12 +458,7 @@ class EvStation(Component):
             unserved = _missing_kwh(sessions["need_kwh"], sessions["charged_kwh"])
         wear = self.v2g.wear_cost_per_kwh if self.v2g is not None else 0.0
         discharged = float(self._total(values, "discharge_kw").sum()) * values.grid.step_hours
-        waiting = float(self._total(values, "backlog_kwh").sum()) * values.grid.step_hours
-        return {
-            "penalty_cost": unserved * self.value_of_unserved_per_kwh,
-            "wear_cost": discharged * wear,
-            "tie_break_cost": waiting * EARLIEST_SERVICE_PRICE,
-        }
+        return {"penalty_cost": unserved * self.value_of_unserved_per_kwh, "wear_cost": discharged * wear}
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Energy, what was not served, and how many sessions that touched."""
@@ -513,6 +539,14 @@ def _short_stays(fleet: Fleet) -> tuple[str, ...]:
         f"{fleet.name}: dwell_hours {fleet.dwell_hours:g} is too short for {fleet.energy_kwh:g} kWh at "
         f"{fleet.charger_power_kw:g} kW ({needed:.3g} h); stays are made as long as charging takes",
     )
+
+
+def _missing_kw(sessions: pd.DataFrame, grid: TimeGrid) -> FloatArray:
+    """What sessions could have been given and were not, in the step in which each leaves, (num_steps,)."""
+    missing = (sessions["need_kwh"] - sessions["charged_kwh"]).to_numpy()
+    missing = np.where(missing > HAND_BACK_TOLERANCE_KW, missing, 0.0)
+    step = np.ceil(sessions["end_hours"].to_numpy() / grid.step_hours - 1e-9).astype(np.int64) - 1
+    return np.bincount(np.clip(step, 0, grid.num_steps - 1), missing, grid.num_steps) / grid.step_hours
 
 
 def _missing_kwh(need_kwh: Any, served_kwh: Any) -> float:

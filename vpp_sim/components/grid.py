@@ -38,6 +38,7 @@ from pydantic import model_validator
 
 from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
+    THROUGHPUT_PRICE,
     Block,
     Capacity,
     Check,
@@ -257,10 +258,10 @@ class Grid(Component):
 
     def _bought(self, block: Block, limit: float | GlobalVariable, price: FloatArray) -> StepVariable:
         """Import within its limit, or above it at a price."""
-        available = block.inputs.series["import_available"]
+        available, tie = block.inputs.series["import_available"], self.tie_prices()["import_kw"]
         if self.overload_price_per_kwh is None:
-            return block.bounded("import_kw", limit, available, cost_per_kwh=price)
-        bought = block.variables("import_kw", cost_per_kwh=price)
+            return block.bounded("import_kw", limit, available, cost_per_kwh=price, tie_price=tie)
+        bought = block.variables("import_kw", cost_per_kwh=price, tie_price=tie)
         overload = block.variables("overload_kw", cost_per_kwh=self.overload_price_per_kwh)
         if isinstance(limit, GlobalVariable):
             block.constrain("import_kw_limit", [(bought, 1.0), (overload, -1.0), (limit, -available)], upper=0.0)
@@ -278,6 +279,10 @@ class Grid(Component):
         if self.overload_price_per_kwh is not None:
             return self
         return self.model_copy(update={"overload_price_per_kwh": UNCONTROLLED_OVERLOAD_PRICE})
+
+    def tie_prices(self) -> dict[str, float]:
+        """Of equal plans the one that imports least: importing to export at the same price is never one of them."""
+        return {"import_kw": THROUGHPUT_PRICE}
 
     def costs(self, values: Values) -> dict[str, float]:
         """What overload was priced at."""

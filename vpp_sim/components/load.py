@@ -15,6 +15,7 @@ from pydantic import model_validator
 
 from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
+    THROUGHPUT_PRICE,
     Block,
     Check,
     Component,
@@ -83,7 +84,8 @@ class Load(Component):
         block.use(power)
         if self.sheddable_share > 0:
             price = self.value_of_lost_load_per_kwh
-            unserved = block.variables("unserved_kw", upper=self.sheddable_share * power, cost_per_kwh=price)
+            most, tie = self.sheddable_share * power, self.tie_prices()["unserved_kw"]
+            unserved = block.variables("unserved_kw", upper=most, cost_per_kwh=price, tie_price=tie)
             block.inject(unserved, +1)
 
     def uncontrolled(self) -> Self:
@@ -104,6 +106,10 @@ class Load(Component):
     def flows(self, values: Values) -> Flows:
         """A use."""
         return Flows(use_kw=values["power_kw"] - self._unserved(values))
+
+    def tie_prices(self) -> dict[str, float]:
+        """Nothing is shed for nothing."""
+        return {"unserved_kw": THROUGHPUT_PRICE}
 
     def costs(self, values: Values) -> dict[str, float]:
         """What shedding was priced at."""

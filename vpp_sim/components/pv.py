@@ -33,6 +33,7 @@ from pydantic import model_validator
 
 from vpp_sim.components.asset_cost import Condition
 from vpp_sim.components.base import (
+    CURTAILED_ENERGY_PRICE,
     Block,
     Capacity,
     Check,
@@ -185,8 +186,13 @@ class Pv(Component):
         """Generation within the yield."""
         capacity = block.capacity("capacity_kw", self.capacity_kw)
         yields = block.inputs.series["yield_kw_per_kwp"]
-        block.inject(block.bounded("generation_kw", capacity, yields), +1, role="renewable")
+        generation = block.bounded("generation_kw", capacity, yields, tie_price=self.tie_prices()["generation_kw"])
+        block.inject(generation, +1, role="renewable")
         block.offer_renewable(capacity, yields)
+
+    def tie_prices(self) -> dict[str, float]:
+        """Nothing is curtailed for nothing."""
+        return {"generation_kw": -CURTAILED_ENERGY_PRICE}
 
     def uncontrolled(self) -> Self:
         """The same: it generates what the balance takes."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from vpp_sim.components.base import FloatArray, Inputs, Settlement
+from vpp_sim.dispatch.audit import audit
 from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
 from vpp_sim.dispatch.explain import explained
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
@@ -25,6 +26,12 @@ CERTIFICATE_TOLERANCE = 1e-6
 TIGHT_TOLERANCE = 1e-9
 #: Smaller absolute values of variables (kW, kWh) are a solver's rounding, far below any tolerance here.
 DUST = 1e-9
+#: A hand-back that costs this share more than its plan is worth a look at the plan of the simpler site.
+WORTH_A_SECOND_PLAN = 1e-4
+#: Relative deviation in an audit from which a hand-back is no rounding but energy that nobody has.
+UNSOUND = 1e-4
+#: Smallest difference of money that a note speaks of [currency].
+WORTH_SAYING = 0.01
 #: Most solves after hand-backs. The first nearly always does; more are needed where the bus is short as well.
 HAND_BACK_SOLVES = 4
 
@@ -134,13 +141,7 @@ def _dispatched(
     progress("solving")
     started = time.perf_counter()
     options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
-    solution = yield from _solved(program, name, options)
-    result = _collected(scenario, inputs, program, solution)
-    try:
-        result = yield from _handed_back(result, inputs, program, solution, name, options)
-    except NoPointError as stopped:
-        stopped.after_hand_back = True
-        raise
+    result = yield from _best_carried_out(scenario, inputs, program, name, options)
     timings["solve"] = time.perf_counter() - started
     return replace(result, timings=timings, plan_cost=solution.objective)
 
@@ -178,6 +179,52 @@ def plan_of(scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearPro
         settlement = component.settle(result.values(name), final=False)
         tables.update({f"{name}.{key}": table for key, table in settlement.tables.items()})
     return replace(result, tables=tables)
+
+
+def _best_carried_out(
+    scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solver: str, options: SolveOptions
+) -> Steps[Dispatch]:
+    """The optimal plan after hand-back, or that of the simpler site where carrying it out comes to less.
+
+    A plan that uses more freedom (V2G) may lose more when it is carried out than the freedom is worth.
+    """
+    plan, freer = yield from _planned_and_carried_out(scenario, inputs, program, solver, options)
+    simpler = {name: component.simpler() for name, component in scenario.components.items()}
+    changed = [name for name, component in simpler.items() if component is not None]
+    # under shortage, a plan that discharges borrows what vehicles will miss; the audit sees where that cannot be
+    is_sound = isinstance(freer, Dispatch) and (not changed or all(check.worst <= UNSOUND for check in audit(freer)))
+    allowed = WORTH_A_SECOND_PLAN * max(abs(plan.objective), 1.0)
+    if isinstance(freer, Dispatch) and is_sound and freer.objective - plan.objective <= allowed:
+        return freer
+    if changed:
+        site = scenario.replace_components({n: simpler[n] or each for n, each in scenario.components.items()})
+        try:
+            _, result = yield from _planned_and_carried_out(site, inputs, build_program(site, inputs), solver, options)
+        except (NoPointError, SolverLimitError) as error:
+            result = error
+        if isinstance(result, Dispatch) and (
+            isinstance(freer, Exception) or not is_sound or result.objective < freer.objective
+        ):
+            note = f"{' and '.join(changed)}: carried out without discharge, which costs less than single vehicles'"
+            return replace(result, scenario=scenario, notes=(*result.notes, f"{note} discharge would"))
+    if isinstance(freer, Exception):
+        raise freer
+    return freer
+
+
+def _planned_and_carried_out(
+    scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solver: str, options: SolveOptions
+) -> Steps[tuple[Dispatch, Dispatch | NoPointError | SolverLimitError]]:
+    """The plan, and what comes of it, or why it cannot be carried out."""
+    solution = yield from _solved(program, solver, options)
+    plan = _collected(scenario, inputs, program, solution)
+    try:
+        return plan, (yield from _handed_back(plan, inputs, program, solution, solver, options))
+    except NoPointError as stopped:
+        stopped.after_hand_back = True
+        return plan, stopped
+    except SolverLimitError as stopped:
+        return plan, stopped
 
 
 def _solved(program: LinearProgram, solver: str, options: SolveOptions) -> Steps[Solution]:
@@ -250,10 +297,13 @@ def _collected(
     result = Dispatch(
         scenario, series, globals_, sizes, tables, solution.objective, record, tuple(notes), target_duals=duals
     )
+    ties = 0.0
     for name, component in scenario.components.items():
-        derived = component.outputs(result.values(name))
+        values = result.values(name)
+        ties += component.tie_break_cost(name, values)
+        derived = component.outputs(values)
         series.update({f"{name}.{key}": array for key, array in derived.items()})
-    return result
+    return replace(result, objective=solution.objective - ties)
 
 
 def _handed_back(
@@ -284,7 +334,9 @@ def _handed_back(
         options = replace(options, warm_start=solution, keep_basis=False)
         try:
             last = solves == HAND_BACK_SOLVES - 1
-            pinned, again = yield from _carried_out(program, settlements, solver, options, exactly=last)
+            how: Literal["exactly", "or not", "or less"]
+            how = "or not" if solves == 0 else "exactly" if last else "or less"
+            pinned, again = yield from _carried_out(program, settlements, solver, options, how)
         except NoPointError:
             if solves > 0:
                 raise
@@ -294,11 +346,13 @@ def _handed_back(
         iterations, seconds = iterations + settled.solver.iterations, seconds + settled.solver.seconds
     if again is solution:
         return replace(result, tables=tables, notes=tuple(notes))
-    more = again.objective - solution.objective
-    notes.append(
-        f"carrying out the plan costs {more:.2f} {scenario.currency} ({more / max(abs(solution.objective), 1.0):.4%}) "
-        "more than the plan of divisible classes, which is a lower bound of any operation"
-    )
+    more = settled.objective - result.objective
+    if more >= WORTH_SAYING:
+        notes.append(
+            f"carrying out the plan costs {more:.2f} {scenario.currency} "
+            f"({more / max(abs(result.objective), 1.0):.4%}) more than the plan of divisible classes, which is a lower "
+            "bound of any operation"
+        )
     record = replace(settled.solver, iterations=iterations, seconds=seconds)
     return replace(settled, tables=tables, notes=tuple(notes), solver=record)
 
@@ -308,12 +362,12 @@ def _carried_out(
     settlements: Mapping[str, Settlement],
     solver: str,
     options: SolveOptions,
-    *,
-    exactly: bool,
+    how: Literal["exactly", "or not", "or less"],
 ) -> Steps[tuple[LinearProgram, Solution]]:
-    """The program with what settlements came to held fixed, solved; with less fixed where the site cannot go along.
+    """The program with what settlements came to held fixed, solved.
 
-    `exactly` fixes all of it whatever comes: what is left after too many solves must be what sessions really do.
+    Where the site cannot go along, less is fixed, or with `or not` nothing is done. `exactly` fixes all of it whatever
+    comes: what is left after too many solves must be what sessions really do.
     """
     exact = _without_rows(
         _pinned(program, {name: (each.exact, {}) for name, each in settlements.items()}),
@@ -322,7 +376,9 @@ def _carried_out(
     attempt = yield SolveRequest(exact, solver, options)
     if _is_certified(attempt):
         return exact, attempt
-    if attempt.is_optimal or exactly:
+    if how == "or not" and not attempt.is_optimal:
+        raise NoPointError(attempt.status, exact)
+    if attempt.is_optimal or how == "exactly":
         # the site can go along, but the solver's point does not stand our check: asked again, more strictly
         return exact, (yield from _solved(exact, solver, options))
     pinned = _pinned(program, {name: (each.pinned, each.at_least) for name, each in settlements.items()})

@@ -19,7 +19,6 @@ class Costs:
     wear_cost: float
     penalty_cost: float
     investment_cost: float
-    tie_break_cost: float
     target_penalty: float = 0.0
 
     @property
@@ -30,15 +29,13 @@ class Costs:
     @property
     def total(self) -> float:
         """Everything that the objective holds."""
-        return (
-            self.operating_cost + self.penalty_cost + self.target_penalty + self.investment_cost + self.tie_break_cost
-        )
+        return self.operating_cost + self.penalty_cost + self.target_penalty + self.investment_cost
 
 
 def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows], target_penalty: float = 0.0) -> Costs:
     """The costs of a dispatch; the bill comes from the meter series alone, the price of missed targets is given."""
     scenario = result.scenario
-    own: dict[str, float] = {"wear_cost": 0.0, "penalty_cost": 0.0, "tie_break_cost": 0.0}
+    own: dict[str, float] = {"wear_cost": 0.0, "penalty_cost": 0.0}
     for name, component in scenario.components.items():
         for key, amount in component.costs(result.values(name)).items():
             own[key] += amount
@@ -56,7 +53,7 @@ def costs_of(result: Dispatch, ledger: Ledger, flows: Mapping[str, Flows], targe
         import_series=series.get("import"),
         export_series=series.get("export"),
     )
-    own_costs = own["wear_cost"], own["penalty_cost"], investment, own["tie_break_cost"]
+    own_costs = own["wear_cost"], own["penalty_cost"], investment
     return Costs(recomputed, *own_costs, target_penalty)
 
 

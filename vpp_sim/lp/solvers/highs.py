@@ -10,6 +10,9 @@ import numpy as np
 from vpp_sim.lp.program import LinearProgram
 from vpp_sim.lp.solution import Basis, Solution, SolveOptions, SolveStatus
 
+#: What HiGHS is asked for of prices, where nothing else is said (its own default is 1e-7): the prices that decide
+#: between plans of equal cost are a few 1e-7 per kWh. It takes no more iterations.
+DUAL_TOLERANCE = 1e-9
 ALGORITHMS = ("choose", "simplex", "simplex_without_presolve", "ipm", "pdlp", "ipm_without_crossover")
 
 
@@ -37,6 +40,7 @@ class HighsSolver:
             set_option(highs, "run_crossover", "off")
         if options.time_limit_seconds is not None:
             set_option(highs, "time_limit", float(options.time_limit_seconds))
+        set_option(highs, "dual_feasibility_tolerance", DUAL_TOLERANCE)
         if options.tolerance is not None:
             for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "ipm_optimality_tolerance"):
                 set_option(highs, name, options.tolerance)

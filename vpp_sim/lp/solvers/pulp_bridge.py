@@ -17,6 +17,7 @@ import numpy as np
 
 from vpp_sim.lp.program import FloatArray, LinearProgram
 from vpp_sim.lp.solution import Solution, SolveOptions, SolveStatus
+from vpp_sim.lp.solvers.highs import DUAL_TOLERANCE
 
 # Short names, each with PuLP's own names in the order in which they are tried, and what to install for them.
 FAMILIES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -97,11 +98,15 @@ class PulpSolver:
             settings["threads"] = options.threads
         if is_cbc:
             settings["mip"] = False
+        dual = DUAL_TOLERANCE if options.tolerance is None else options.tolerance
+        if is_cbc:
+            settings["options"] = [f"dualTolerance {dual!r}"]
+        if is_highs:
+            settings["dual_feasibility_tolerance"] = dual
         if options.tolerance is not None and is_cbc:
-            settings["options"] = [f"primalTolerance {options.tolerance!r}", f"dualTolerance {options.tolerance!r}"]
+            settings["options"].append(f"primalTolerance {options.tolerance!r}")
         if options.tolerance is not None and is_highs:
             settings["primal_feasibility_tolerance"] = options.tolerance
-            settings["dual_feasibility_tolerance"] = options.tolerance
         return settings
 
 
