@@ -214,6 +214,21 @@ def test_the_meter_of_a_run_is_billed_on_every_basis() -> None:
     assert np.isnan(bills["nearby_consumption"].total)
 
 
+def test_a_rebate_on_demand_is_told_and_not_billed() -> None:
+    """74,400 kWh in January over 200 kVA are 372 per kVA: 10 % of the 3,300 for demand, of the declared one, and of the
+    demand below the fee; not from 373 on, and not of transformers."""
+    rebate = {"kwh_per_kva_month": 371.9, "share": 0.1}
+    rows = compare_bases(january(tariff={"demand_rebate": rebate}), along=[], quarter_hours=False).rows
+    assert {row.name: row.rebate for row in rows} == pytest.approx(
+        {"max_demand": 330, "contracted_demand": 330 / 1.05, "transformer_kva": 0, "nearby_consumption": 330}
+    )
+    assert {row.rebate_months for row in rows} == {0, 1}
+    assert rows[0].total_cost == pytest.approx(37200 + 3300)
+    above = {"kwh_per_kva_month": 372.1, "share": 0.1}
+    rows = compare_bases(january(tariff={"demand_rebate": above}), along=[], quarter_hours=False).rows
+    assert {row.rebate for row in rows} == {0.0}
+
+
 def test_what_cannot_be_compared_says_why() -> None:
     """No transformers are given; 30 kW are declared in use, and below the floor once there are 200 kVA."""
     study = compare_bases(january(connection={"transformer_kva": None}), along=[], quarter_hours=False)

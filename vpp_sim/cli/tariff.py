@@ -171,6 +171,7 @@ def sentences(study: BillingStudy) -> list[str]:
         lines.append(line)
         if best.basis == "nearby_consumption":
             lines.append("  only projects that consume new energy nearby may choose it (发改价格〔2025〕1192号)")
+        lines += _rebate_said(study, side)
     lines += [f"left out: {basis_words(name)}: {reason}" for name, reason in study.left_out.items()]
     lines += [_switches_said(search, bool(study.storage_components)) for search in study.searches]
     understated = study.understatement
@@ -191,6 +192,24 @@ def sentences(study: BillingStudy) -> list[str]:
         about = "; ".join(source.about for source in study.scenario.tariff.assumptions)
         lines.append(f"assumptions in the tariff: {about}")
     return lines
+
+
+def _rebate_said(study: BillingStudy, side: bool) -> list[str]:
+    """What the rebate on demand would change, which is in no figure."""
+    from vpp_sim.report.formats import basis_words, number
+
+    rule, rows = study.scenario.tariff.demand_rebate, [row for row in study.rows if row.storage == side]
+    granted = [row for row in rows if row.rebate > 0]
+    if rule is None or not granted:
+        return []
+    told = ", ".join(f"{number(row.rebate)} of {basis_words(row.name)} ({row.rebate_months} months)" for row in granted)
+    best = min(rows, key=lambda row: row.total_cost - row.rebate)
+    same = best is study.cheapest(storage=side)
+    return [
+        f"  not in these figures: from {number(rule.kwh_per_kva_month)} kWh per kVA and month on, demand costs "
+        f"{rule.share:.0%} less, which would take off {told}; the cheapest "
+        + ("stays the same" if same else f"would be {basis_words(best.name)}")
+    ]
 
 
 def _switches_said(search: Search, has_storage: bool) -> str:

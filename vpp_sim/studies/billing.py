@@ -27,7 +27,7 @@ from vpp_sim.scenario import Scenario
 from vpp_sim.scenario.load import scenario_from_mapping
 from vpp_sim.studies.plans import Plan, Planner, Variant, capacities
 from vpp_sim.studies.sensitivity import Swing, parameters_of, variant_of
-from vpp_sim.tariffs import AnyDemand, ContractedDemand, MaxDemand, basic_rule
+from vpp_sim.tariffs import AnyDemand, ContractedDemand, MaxDemand, Tariff, basic_rule
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +117,9 @@ class BasisCost:
     import_kwh: float
     contracted_kw: float = np.nan
     chosen: bool = False
+    #: Months in which the tariff's rebate on demand would be granted, and what it would take off; in no other figure.
+    rebate_months: int = 0
+    rebate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -388,7 +391,22 @@ def _row(case: _Case, plan: Plan) -> BasisCost:
         import_kwh=kpis["import_kwh"].value,
         contracted_kw=float(getattr(basic_rule(billed.demand), "contracted_kw", np.nan)),
         chosen=case.chosen,
+        **_rebate(plan, billed),
     )
+
+
+def _rebate(plan: Plan, billed: Tariff) -> dict[str, Any]:
+    """Months in which the rebate on demand would be granted for the meter of a plan, and what it would take off."""
+    rule, basic, grid = billed.demand_rebate, basic_rule(billed.demand), plan.scenario.grid
+    if rule is None or not isinstance(basic, MaxDemand | ContractedDemand) or basic.transformer_kva is None:
+        return {}
+    imported = np.bincount(grid.month, plan.summary.ledger.import_kw) * grid.step_hours
+    granted = imported >= rule.kwh_per_kva_month * basic.transformer_kva * grid.month_shares
+    lines = plan.summary.bill.lines
+    demand = lines[(lines["kind"] == "demand") & (lines["unit"] == "kW")]
+    months = {label for label, yes in zip(grid.month_labels, granted, strict=True) if yes}
+    paid = float(demand.loc[demand["month"].isin(months), "amount"].sum())
+    return {"rebate_months": len(months), "rebate": rule.share * paid}
 
 
 def _default_searches(study: BillingStudy, storage: bool) -> list[Along]:

@@ -315,6 +315,13 @@ def basic_rule(rule: AnyDemand) -> NoDemandCharge | MaxDemand | ContractedDemand
     return rule.basic if isinstance(rule, NearbyConsumption) else rule
 
 
+class DemandRebate(StrictModel):
+    """A lower price of demand in months in which much energy flows through the transformers."""
+
+    kwh_per_kva_month: float = quantity("import of a month per kVA from which on it is granted", unit="kWh/kVA", gt=0)
+    share: float = quantity("part of the price of measured or declared demand that is taken off", gt=0, le=1)
+
+
 class Tier(StrictModel):
     """A block of a month's import with its own adder: from `above_kwh` up to the next tier."""
 
@@ -387,6 +394,11 @@ class Tariff(StrictModel):
     demand_options: dict[str, Demand] = quantity(
         "charges for power by name that the customer may choose instead; those on the basis in use give way to it",
         default_factory=dict,
+    )
+    demand_rebate: DemandRebate | None = quantity(
+        "lower price of demand in months of much import; told beside the costs of `vpp-sim tariff`, in no bill, for it "
+        "would make the program one of integers",
+        default=None,
     )
     tiers: list[Tier] = quantity("adders that rise with the import of a month", default_factory=list)
     fixed_per_month: dict[str, float] = quantity(
