@@ -143,7 +143,7 @@ def _dispatched(
     options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
     result = yield from _best_carried_out(scenario, inputs, program, name, options)
     timings["solve"] = time.perf_counter() - started
-    return replace(result, timings=timings, plan_cost=solution.objective)
+    return replace(result, timings=timings)
 
 
 def solved_program(
@@ -206,7 +206,8 @@ def _best_carried_out(
             isinstance(freer, Exception) or not is_sound or result.objective < freer.objective
         ):
             note = f"{' and '.join(changed)}: carried out without discharge, which costs less than single vehicles'"
-            return replace(result, scenario=scenario, notes=(*result.notes, f"{note} discharge would"))
+            told = (*result.notes, f"{note} discharge would")
+            return replace(result, scenario=scenario, notes=told, plan_cost=plan.objective)
     if isinstance(freer, Exception):
         raise freer
     return freer
@@ -219,7 +220,8 @@ def _planned_and_carried_out(
     solution = yield from _solved(program, solver, options)
     plan = _collected(scenario, inputs, program, solution)
     try:
-        return plan, (yield from _handed_back(plan, inputs, program, solution, solver, options))
+        carried_out = yield from _handed_back(plan, inputs, program, solution, solver, options)
+        return plan, replace(carried_out, plan_cost=plan.objective)
     except NoPointError as stopped:
         stopped.after_hand_back = True
         return plan, stopped

@@ -14,7 +14,7 @@ import numpy as np
 from vpp_sim.components.base import Inputs
 from vpp_sim.dispatch import Dispatch, build_program
 from vpp_sim.dispatch.result import ALL_RULES
-from vpp_sim.dispatch.run import Progress, solved_program
+from vpp_sim.dispatch.run import Progress, plan_of, solved_program
 from vpp_sim.dispatch.targets import SAFE_SIDE, row_name
 from vpp_sim.kpi.targets import TargetOutcome, cost_of
 
@@ -51,7 +51,8 @@ def with_rule_costs(
             # rows that ask for nothing: the shape stays, and with it what a solver has made of it
             lower[program.rows(row)], upper[program.rows(row)] = -np.inf, np.inf
         changed = program.with_numbers(row_lower=lower, row_upper=upper)
-        return solved_program(scenario, inputs, changed, solver=solver).objective
+        solution = solved_program(scenario, inputs, changed, solver=solver)
+        return plan_of(scenario, inputs, changed, solution).objective
 
     without = {name: plan_cost([name]) for name in rules}
     if len(rules) > 1:
