@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticUndefined
+
+#: No quantity is larger in any unit that a user may write.
+MOST = 1e15
+#: None that is not 0 is smaller.
+LEAST = 1e-12
 
 
 class StrictModel(BaseModel):
@@ -23,17 +30,42 @@ class StrictModel(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
+    def _no_absurd_number(cls, content: object) -> object:
+        """Numbers that no quantity can have would overflow somewhere far from where they were written."""
+        for key, value in content.items() if isinstance(content, dict) else ():
+            if cls._wants(key, float) and (absurd := next(_absurd_in(value), None)) is not None:
+                raise ValueError(f"{key}: must be 0, or from {LEAST:g} to {MOST:g} in size, got {absurd:.6g}")
+        return content
+
+    @model_validator(mode="before")
+    @classmethod
     def _no_truth_value_for_a_number(cls, content: object) -> object:
         """`energy_kwh: true` would otherwise be 1 kWh; as the word `true` it is refused like any other text."""
         if not isinstance(content, dict) or not any(isinstance(value, bool) for value in content.values()):
             return content
-        return {key: _word(value) if cls._wants_a_number(key) else value for key, value in content.items()}
+        return {key: _word(value) if cls._wants(key, int, float) else value for key, value in content.items()}
 
     @classmethod
-    def _wants_a_number(cls, name: str) -> bool:
+    def _wants(cls, name: str, *numbers: type) -> bool:
+        """Whether a field takes one of some kinds of numbers, and no truth value."""
         field = cls.model_fields.get(name)
-        types = set() if field is None else set(_types_in(field.annotation))
-        return bool(types & {int, float}) and bool not in types
+        annotation: Any = None if field is None else field.annotation
+        return bool(_takes(annotation, numbers))
+
+
+@cache
+def _takes(annotation: Any, numbers: tuple[type, ...]) -> bool:
+    types = set(_types_in(annotation))
+    return bool(types & set(numbers)) and bool not in types
+
+
+def _absurd_in(value: object) -> Iterator[float]:
+    """Finite numbers beyond MOST and LEAST in a value and what is inside it; infinite ones are told by their field."""
+    if isinstance(value, int | float) and math.isfinite(value) and value and not LEAST <= abs(value) <= MOST:
+        yield float(value)
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _absurd_in(inner)
 
 
 def _word(value: object) -> object:

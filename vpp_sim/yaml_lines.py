@@ -181,6 +181,8 @@ class _Reader:
         before = self.nodes
         found: Any
         if isinstance(event, ScalarEvent):
+            if any("\ud800" <= mark <= "\udfff" for mark in event.value):
+                self.refuse("holds half a character (\\ud800 to \\udfff); write the character itself", event)
             plain = event.style in (None, "")
             found = _scalar(event.value) if plain else event.value
         elif isinstance(event, SequenceStartEvent):

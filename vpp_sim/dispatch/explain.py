@@ -88,7 +88,7 @@ def explained(
         relaxed = None
     else:
         findings = (*findings, *_impossible(scenario, build_program(scenario, inputs)))
-    found = Explanation(findings, advice=advice)
+    found = Explanation(findings, advice=advice, doubts=_doubts(inputs))
     if trial is None:
         return found
     return _with_remedies(found, Search(scenario, inputs, relaxed, trial, progress, by_trial=pinned is not None))
@@ -97,7 +97,14 @@ def explained(
 def impossible(scenario: Scenario, inputs: Mapping[str, Inputs]) -> Explanation | None:
     """What cannot hold whatever is done, found without solving; None where nothing was found so."""
     findings = _impossible(scenario, build_program(scenario, inputs))
-    return Explanation(findings, advice="vpp-sim run looks for the changes that would do") if findings else None
+    if not findings:
+        return None
+    return Explanation(findings, advice="vpp-sim run looks for the changes that would do", doubts=_doubts(inputs))
+
+
+def _doubts(inputs: Mapping[str, Inputs]) -> tuple[str, ...]:
+    """What components ask about their numbers: `is it in W?`."""
+    return tuple(f"{name}: {note}" for name, read in inputs.items() for note in read.notes if note.endswith("?"))
 
 
 def _with_remedies(found: Explanation, search: Search) -> Explanation:

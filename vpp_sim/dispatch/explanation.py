@@ -175,6 +175,8 @@ class Explanation:
     advice: str = ""
     searched: bool = False
     opening: str = "no operation meets every limit"
+    #: Remarks of components on numbers of theirs that look wrong, as questions: the cause more often than any limit.
+    doubts: tuple[str, ...] = ()
 
     def to_list(self) -> list[dict[str, Any]]:
         """One plain entry per finding; remedies are of the whole site and stand in each."""
@@ -182,6 +184,7 @@ class Explanation:
             "remedies": [remedy.to_dict() for remedy in self.remedies],
             "combination": [remedy.to_dict() for remedy in self.combination],
             "not_enough": list(self.not_enough),
+            "doubts": list(self.doubts),
         }
         short = [self._main(finding) for finding in self.findings]
         return [
@@ -195,6 +198,8 @@ class Explanation:
             lines += finding.lines()
             held = [f"{name} {power} kW" for name, power in finding.at_limits.items()]
             lines += [f"    at their limits then: {', '.join(held)}"] if held else []
+        if self.doubts:
+            lines += ["  look at these numbers first:", *(f"    {doubt}" for doubt in self.doubts)]
         if self.remedies:
             count = "this alone is enough" if len(self.remedies) == 1 else "each of these alone is enough"
             lines.append(f"  {count}, tried by solving again:")

@@ -194,7 +194,7 @@ def _oddities(series: Series, profile: FileProfile, quantity: str, grid: TimeGri
     found = []
     words = {"power": POWER_UNIT_WORDS, "energy": POWER_UNIT_WORDS, "price": PRICE_UNIT_WORDS}.get(quantity, {})
     if (told := unit_in_name(series.column, words)) is not None and told != profile.unit:
-        found.append(f"its name says {told}, it is read in {profile.unit}; one of them is wrong")
+        found.append(f"its name says {told}, it is read in {profile.unit}; is one of them wrong?")
     if values.size >= _WORTH_A_LOOK:
         sizes = np.abs(values)
         position, common = int(np.argmax(sizes)), np.sort(sizes)[-1 - max(1, values.size // 1000)]

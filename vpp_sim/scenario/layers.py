@@ -203,10 +203,13 @@ def reference_fault(reference: str, base_dir: Path) -> str | None:
     if "://" in reference:
         return f"must be a file on this machine, got '{reference}'; download it first and give its path"
     path = base_dir / reference
-    if path.is_dir():
-        return f"'{reference}' is a folder; give a file"
-    if path.is_file():
-        return None
+    try:
+        if path.is_dir():
+            return f"'{reference}' is a folder; give a file"
+        if path.is_file():
+            return None
+    except OSError as error:
+        return f"'{reference[:60]}' cannot be a file: {error.strerror}"
     if not path.parent.is_dir():
         return f"no such file '{reference}'; there is no folder '{path.parent}'"
     close = nearest(path.name, [entry.name for entry in path.parent.iterdir()])

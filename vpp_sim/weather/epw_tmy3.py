@@ -25,6 +25,7 @@ from vpp_sim.weather.text import (
 
 _EPW_HEADER_LINES: Final = 8
 _EPW_FIELDS: Final = 22  # up to wind speed; later ones may be absent
+_MOST_EPW_FIELDS: Final = 35  # with one more, pandas would take the first for an index and move all others
 
 
 def read_epw(text: str, file: str) -> Rows:
@@ -48,11 +49,12 @@ def read_epw(text: str, file: str) -> Rows:
     if not rows:
         raise refused("the file ends in its header: no hours; download it again", file, len(lines))
     for number, line in enumerate(rows):
-        if line.count(",") < _EPW_FIELDS - 1:
+        fields = line.count(",") + 1
+        if not _EPW_FIELDS <= fields <= _MOST_EPW_FIELDS:
+            few = fields < _EPW_FIELDS
+            wanted = f"{_EPW_FIELDS} or more: cut off?" if few else f"at most {_MOST_EPW_FIELDS}: a comma too many?"
             raise refused(
-                f"the row has {line.count(',') + 1} fields where an EPW file has {_EPW_FIELDS} or more: cut off?",
-                file,
-                _EPW_HEADER_LINES + 1 + number,
+                f"the row has {fields} fields where an EPW file has {wanted}", file, _EPW_HEADER_LINES + 1 + number
             )
     frame: pd.DataFrame = parsed_as_file(lambda path: parse(path)[0], "\n".join(lines) + "\n", file, "an EPW file")
     first_line = _EPW_HEADER_LINES + 1
