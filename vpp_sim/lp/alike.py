@@ -56,16 +56,19 @@ class Alike:
         self.layout = self.programs[0]
         self.count = len(self.programs)
         self.steps = self.layout.num_steps
+        self._arrays: dict[Numbers, FloatArray] = {}
         self._terms: dict[int, dict[tuple[int, int], FloatArray]] = {}
         self._globals: dict[int, list[tuple[IntArray, FloatArray]]] = {}
 
     def slice_of(self, name: Numbers, start: int, stop: int) -> FloatArray:
         """One of the programs' arrays from `start` to `stop`, (1 or programs, stop - start)."""
-        arrays: list[FloatArray] = [getattr(program, name) for program in self.programs]
-        first = arrays[0]
-        if all(array is first for array in arrays):
-            return first[None, start:stop]
-        return np.array([array[start:stop] for array in arrays])
+        found = self._arrays.get(name)
+        if found is None:
+            arrays: list[FloatArray] = [getattr(program, name) for program in self.programs]
+            first = arrays[0]
+            found = first[None] if all(array is first for array in arrays) else np.array(arrays)
+            self._arrays[name] = found
+        return found[:, start:stop]
 
     def of_block(self, name: Numbers, number: int) -> FloatArray:
         """Cost or bounds of a step block."""
@@ -198,6 +201,7 @@ class Alike:
     def only(self, chosen: IntArray) -> Alike:
         """Some of the programs; what was stacked before is taken over."""
         part = Alike([self.programs[q] for q in chosen])
+        part._arrays = {name: array if array.shape[0] == 1 else array[chosen] for name, array in self._arrays.items()}
         part._terms = {
             row: {key: value if value.shape[0] == 1 else value[chosen] for key, value in terms.items()}
             for row, terms in self._terms.items()

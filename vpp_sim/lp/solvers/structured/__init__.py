@@ -8,15 +8,16 @@
          sum B[t] x[t] + Bg g = bd                                 total rows
          bounds on x, g and slacks.
 
-Every variable is shifted and scaled to x = sign (shift + scale p); v = p is the distance to its lower bound and
-w = width - p to its upper one, with duals zl and zu (`numbers`). Rows with one variable and no global, and total rows
-with one entry, become bounds; their duals are given back at the end (`outcome`).
+Columns that are fixed throughout and rows that ask for nothing are taken out first (`lp.reduce`). Every other variable
+is shifted and scaled to x = sign (shift + scale p); v = p is the distance to its lower bound and w = width - p to its
+upper one, with duals zl and zu (`numbers`). Rows with one variable and no global, and total rows with one entry, become
+bounds; their duals are given back at the end (`outcome`).
 
 **Newton step.** With residuals r = b - A p, the complementarity v dzl + zl dv = tl - v zl, w dzu + zu dw = tu - w zu
 (tl = tu = 0 in the predictor; sigma mu - dv dzl and sigma mu - dw dzu of the predictor in the corrector, which is
 solved as a correction with r = 0) and the duals zl - zu of bound rows eliminated, each column obeys
 
-    h dp - a'dy + q'dg = f          h = zl/v + zu/w + sum a^2 hs,    q = sum a gamma hs
+    h dp - a'dy + q'dg = f          h = zl/v + zu/w + sum a^2 hs + rho,    q = sum a gamma hs
                                     f = -(c - A'y) + sum a hs rs     (predictor)
                                     f = tl/v - tu/w + sum a fs       (corrector)
     A dp + G dg = r
@@ -27,7 +28,11 @@ over rows and globals, u = (dy, dg) solves K u = rhs with
 
     K = sum e e' / h + [0 G; G' -H],     rhs = (r, -fg) - sum e f / h,     dp = (f + e'u) / h.
 
-A column that does not move (bounds coincide) has 1/h = 0. A free one gets h = 1e-9 (`REGULARISATION`).
+A column that does not move (bounds coincide) has 1/h = 0. rho = 5e-8 (`PROXIMAL`) is a proximal term rho/2 dp^2 on each
+column: it leaves rho dp of dual infeasibility, which vanishes with the steps, it is all that a free column has, and it
+bounds 1/h. Without it an interior column's 1/h grows like p^2/mu to 1e13 while mu falls; dp = (f + e'u)/h then
+amplifies the rounding of u until rows cannot be met to better than 1e-7, as happened where the optimum is degenerate
+(many variables fixed at values that were an optimum before).
 
 **Order of elimination** (`kernels`). In step t: the rows without lag, then each lagged row together with the state that
 it carries on, which is kept as an unknown with diagonal -h instead of being folded into K. The pair is a 2 x 2 pivot
@@ -46,17 +51,29 @@ twelve peaks cost as much as one. The border's Schur complement (a few unknowns 
 **Segments.** A single program is cut into segments that take a lane each: their first lagged rows stay as *spikes*, a
 border of their own, and join the small dense system together with the neighbour's last ones. Cuts lie on the ends of
 live ranges or split them evenly, so a live global lies within a segment or fills it. Segments of unequal length are
-masked at their ends. The kernels are the same; a batch of programs has one lane for each program and no spikes.
+masked at their ends, behind which their last range goes on. The kernels are the same.
+
+**Batches.** Programs of one `LinearProgram.structure` take a lane each, without spikes. Where a range of a live global
+ends, and which column serves it, is a number of the lane: a range's end is an event of the sweep, at which the lanes
+that it concerns eliminate their global and the others do not. Numbers are poured, points read and certificates made for
+all lanes at once (`lp.alike`). A lane that is done idles until its vector is; so whenever half of the lanes at work are
+done, the points of the others are taken out and go on in fuller vectors (`Saved`). That saved 38 % of the time of 1,024
+windows of which some have no solution, and 18 % of 32 quarters of a year of which four need more iterations. No lane's
+numbers meet another's, so results do not depend on the company.
 
 **Iteration** (`interior_point`). Mehrotra's predictor and corrector, separate primal and dual step lengths, start at
 the middle of narrow boxes and one size scale inside wide ones, with all duals at the largest cost. Four sweeps: move,
 residuals, factor and forward; backward; corrector forward; backward. A converged lane has step length 0. Where only
 rows are missing, a step without pulls (f = 0) is the shortest way back: there rounding is relative to the residual.
-mu is not driven below what the tolerance needs. Multiple centrality correctors are not used: a further solve costs half
-an iteration here.
+mu is not driven far below what the tolerance needs; a lane that meets it goes on for a few iterations towards a gap of
+0.03 of it, since small prices decide between plans of equal cost. A lane whose residuals and mu fall no more has
+stalled. Multiple centrality correctors are not used: a further solve costs half an iteration here. Nor is a direction
+refined: where rows were missed by rounding, a second solve with the same 1/h rounded as badly, and with rho there is
+nothing left to mend.
 
-**Trust.** A solution counts only if `certify` passes at the tolerance (1e-8). Whatever else happens, `auto` goes to
-HiGHS and says why; `structured` itself asks HiGHS only whether the program is infeasible or unbounded.
+**Trust.** A solution counts only if its certificate passes at the tolerance (1e-8). Whatever else happens, `auto` goes
+to HiGHS and says why; `structured` itself asks HiGHS only whether the program is infeasible or unbounded. Only where
+the time limit is reached, nobody is asked: a batch has the limit once for each of its programs.
 
 **Compilation.** Kernels are written for one form (rows, columns, kinds of bounds and numbers) as straight-line vector
 code by tracing (`vector_code`) and compiled by llvmlite, numba's own back end, in 0.2 to 1 s; the object code is kept

@@ -156,7 +156,7 @@ class Interior:
     ) -> None:
         self.numbers = numbers
         self.form = form = numbers.form
-        self.slots = slots = k.Slots(form)
+        self.slots = slots = numbers.slots
         layout = numbers.layout
         self.layout = layout
         self.pool = pool

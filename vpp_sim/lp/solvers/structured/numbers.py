@@ -11,6 +11,7 @@ the programs share is poured once, and the shape says which kind of number the k
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from vpp_sim.lp.solvers.structured.form import (
     Row,
     Structure,
 )
+from vpp_sim.lp.solvers.structured.kernels import Slots
 from vpp_sim.lp.solvers.structured.vector_code import LANES
 
 FIXED_WIDTH = 1e-10  # relative to the scale: narrower variables do not move
@@ -197,6 +199,11 @@ class Numbers:
     total_scale: FloatArray
     idle: FloatArray  # (num_programs, global columns): values of those in no row
     pairs: FloatArray  # complementarity pairs per program
+
+    @cached_property
+    def slots(self) -> Slots:
+        """Where things lie in the arrays that the kernels share with Python."""
+        return Slots(self.form)
 
     @property
     def num_slacks(self) -> int:
