@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vpp_sim.errors import InfeasibleError, InputError
+from vpp_sim.errors import InfeasibleError, InputError, SolverLimitError
 from vpp_sim.kpi import Simulation, simulate
 from vpp_sim.kpi.rule_costs import rule_sentences
 from vpp_sim.scenario import Scenario, load_scenario, scenario_from_mapping
@@ -146,6 +146,17 @@ def test_what_would_make_an_impossible_rule_possible_can_be_set_as_it_is_written
     run = simulate(load_scenario(TINY, settings=[rule, *settings]))
     assert run.summary.passed
     assert run.scenario.targets["clean"].rule is None
+
+
+def test_a_price_that_no_solver_finds_does_not_lose_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stops(*_: object, **__: object) -> None:
+        raise SolverLimitError("highs: stopped at its time limit")
+
+    monkeypatch.setattr("vpp_sim.kpi.rule_costs.solved_program", stops)
+    run = simulate(large("targets={clean: {rule: ndrc_910_2025.clean_share}}"))
+    assert run.summary.passed
+    assert rule_sentences(run.optimal, run.summary.targets) == []
+    assert any("what clean costs is not known: highs" in note for note in run.optimal.notes)
 
 
 WRONG: dict[str, tuple[str, str]] = {

@@ -16,6 +16,7 @@ from vpp_sim.dispatch import Dispatch, build_program
 from vpp_sim.dispatch.result import ALL_RULES
 from vpp_sim.dispatch.run import Progress, plan_of, solved_program
 from vpp_sim.dispatch.targets import SAFE_SIDE, row_name
+from vpp_sim.errors import SolverLimitError
 from vpp_sim.kpi.targets import TargetOutcome, cost_of
 
 #: Row and figure that differ by less are told as one.
@@ -31,11 +32,7 @@ def with_rule_costs(
     solver: str | None = None,
     progress: Progress = lambda phase: None,
 ) -> Dispatch:
-    """The dispatch with what its plan would cost without each target that is a rule, and without all of them.
-
-    Raises:
-        SolverLimitError: as `dispatch` does.
-    """
+    """The dispatch with what its plan would cost without each target that is a rule, and without all of them."""
     scenario = result.scenario
     targets = scenario.targets
     rules = [name for name, target in targets.items() if target.rule is not None]
@@ -54,10 +51,15 @@ def with_rule_costs(
         solution = solved_program(scenario, inputs, changed, solver=solver)
         return plan_of(scenario, inputs, changed, solution).objective
 
-    without = {name: plan_cost([name]) for name in rules}
-    if len(rules) > 1:
-        without[ALL_RULES] = plan_cost(rules)
-    return replace(result, cost_without=without)
+    asked = {name: [name] for name in rules} | ({ALL_RULES: rules} if len(rules) > 1 else {})
+    without, notes = {}, list(result.notes)
+    for name, left_out in asked.items():
+        try:
+            without[name] = plan_cost(left_out)
+        except SolverLimitError as error:
+            # the run itself is solved; a price that cannot be found must not lose it
+            notes.append(f"targets: what {name} costs is not known: {error}")
+    return replace(result, cost_without=without, notes=tuple(notes))
 
 
 def rule_sentences(result: Dispatch, outcomes: Mapping[str, TargetOutcome]) -> list[str]:

@@ -18,7 +18,7 @@ from vpp_sim.scenario import Scenario
 class Simulation:
     """One scenario run: `optimal` and `baseline` (the same site uncontrolled) and their summary.
 
-    `timings` in seconds by phase: `load`, `build`, `solve`, `baseline`, `kpi`.
+    `timings` in seconds by phase: `load`, `build`, `solve`, `rules` (pricing those that are targets), `baseline`, `kpi`.
     """
 
     optimal: Dispatch
@@ -59,6 +59,7 @@ def simulation_steps(
         inputs = scenario.read_inputs()
     reading = time.perf_counter() - started
     optimal = yield from dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress, remedies=remedies)
+    began = time.perf_counter()
     if price_rules:
         optimal = with_rule_costs(optimal, inputs, solver=solver, progress=progress)
     started = time.perf_counter()
@@ -70,4 +71,5 @@ def simulation_steps(
     summary = summarize(optimal, baseline)
     finished = time.perf_counter()
     timings = {**optimal.timings, "load": reading, "baseline": middle - started, "kpi": finished - middle}
+    timings |= {"rules": started - began} if optimal.cost_without else {}
     return Simulation(optimal, baseline, summary, timings)
