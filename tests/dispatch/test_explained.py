@@ -376,7 +376,7 @@ def test_what_is_paid_for_without_a_limit_is_named_with_its_prices(site: SmallSi
         assert words in str(error)
     assert "give oven.burnt_kw an upper limit" in str(error)
     assert error.findings[0]["component"] == "oven"
-    assert error.findings[0]["amount"] == pytest.approx(0.2)
+    assert error.findings[0]["amount"] == pytest.approx(0.2, abs=1e-5)
     assert error.findings[0]["num_steps"] == 24
 
 

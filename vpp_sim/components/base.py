@@ -256,6 +256,19 @@ class Flows:
     transformer_kva: float | None = None
 
 
+@dataclass(frozen=True)
+class OppositeFlows:
+    """Two flows [kW] of which a device has one at a time: `into` it and `out` of it, by quantity.
+
+    A kWh into it gives `efficiency` kWh out of it, at `cost_per_kwh` of what comes out.
+    """
+
+    into: str
+    out: str
+    efficiency: float = 1.0
+    cost_per_kwh: float = 0.0
+
+
 class Bus:
     """Collects what the blocks of one site push: injections, fixed uses, and limits that span components."""
 
@@ -539,6 +552,10 @@ class Component(StrictModel, ABC):
     def costs(self, values: Values) -> dict[str, float]:
         """Money in the objective that is on no bill, by KPI id (`wear_cost`, `penalty_cost`)."""
         return {}
+
+    def opposite_flows(self) -> tuple[OppositeFlows, ...]:
+        """Flows of which a real device has one at a time; a linear program may have both where energy is a burden."""
+        return ()
 
     def tie_prices(self) -> dict[str, float]:
         """By quantity: the price that decides between plans of equal cost, as `add_to` gave it to the block."""

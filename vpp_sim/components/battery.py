@@ -39,6 +39,7 @@ from vpp_sim.components.base import (
     FreeSize,
     Inputs,
     Kpi,
+    OppositeFlows,
     Settlement,
     Store,
     Values,
@@ -283,6 +284,11 @@ class Battery(Component):
         capacity = values.size("energy_kwh", self.energy_kwh)
         store = Store(charge, values["discharge_kw"], inflow, values["energy_kwh"], self._initial_kwh(values), capacity)
         return Flows(store=store)
+
+    def opposite_flows(self) -> tuple[OppositeFlows, ...]:
+        """Charge and discharge."""
+        kept = self.charge_efficiency * self.discharge_efficiency
+        return (OppositeFlows("charge_kw", "discharge_kw", kept, self.wear_cost_per_kwh),)
 
     def tie_prices(self) -> dict[str, float]:
         """Of equal plans the one that discharges least, and holds energy for the shortest time."""

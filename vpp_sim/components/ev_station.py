@@ -50,6 +50,7 @@ from vpp_sim.components.base import (
     FreeSize,
     Inputs,
     Kpi,
+    OppositeFlows,
     Settlement,
     Store,
     Values,
@@ -438,6 +439,16 @@ class EvStation(Component):
     def shifted(self, values: Values) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Charging if all began on arrival, and net charging as it was."""
         return {"station power": (values["on_arrival_kw"], values["charge_kw"] - values["discharge_kw"])}
+
+    def opposite_flows(self) -> tuple[OppositeFlows, ...]:
+        """Charge and discharge of each class, which are handed back to its sessions as one flow."""
+        if self.mode != "v2g" or self.v2g is None:
+            return ()
+        kept, wear = self.charge_efficiency * self.v2g.discharge_efficiency, self.v2g.wear_cost_per_kwh
+        return tuple(
+            OppositeFlows(f"class{number}_charge_kw", f"class{number}_discharge_kw", kept, wear)
+            for number in range(self.laxity_classes)
+        )
 
     def tie_prices(self) -> dict[str, float]:
         """Of equal plans the one that discharges least and charges earliest, the class of least laxity first."""

@@ -49,6 +49,7 @@ from vpp_sim.components.base import (
     FreeSize,
     Inputs,
     Kpi,
+    OppositeFlows,
     Values,
     limit_check,
 )
@@ -279,6 +280,10 @@ class Grid(Component):
         if self.overload_price_per_kwh is not None:
             return self
         return self.model_copy(update={"overload_price_per_kwh": UNCONTROLLED_OVERLOAD_PRICE})
+
+    def opposite_flows(self) -> tuple[OppositeFlows, ...]:
+        """Import and export."""
+        return (OppositeFlows("import_kw", "export_kw"),)
 
     def tie_prices(self) -> dict[str, float]:
         """Of equal plans the one that imports least: importing to export at the same price is never one of them."""

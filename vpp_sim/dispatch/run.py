@@ -13,6 +13,7 @@ from vpp_sim.components.base import FloatArray, Inputs, Settlement
 from vpp_sim.dispatch.audit import audit
 from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
 from vpp_sim.dispatch.explain import explained
+from vpp_sim.dispatch.one_way import both_ways, held_one_way, refuse_other_solvers
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
 from vpp_sim.dispatch.targets import target_duals
 from vpp_sim.dispatch.unbounded import unboundedness_explained
@@ -142,6 +143,8 @@ def _dispatched(
     started = time.perf_counter()
     options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
     result = yield from _best_carried_out(scenario, inputs, program, name, options)
+    found = tuple(each.note(scenario) for each in both_ways(scenario, result.series))
+    result = replace(result, notes=(*result.notes, *found))
     timings["solve"] = time.perf_counter() - started
     return replace(result, timings=timings)
 
@@ -206,8 +209,8 @@ def _best_carried_out(
             isinstance(freer, Exception) or not is_sound or result.objective < freer.objective
         ):
             note = f"{' and '.join(changed)}: carried out without discharge, which costs less than single vehicles'"
-            told = (*result.notes, f"{note} discharge would")
-            return replace(result, scenario=scenario, notes=told, plan_cost=plan.objective)
+            notes = (*result.notes, f"{note} discharge would")
+            return replace(result, scenario=scenario, notes=notes, plan_cost=plan.plan_cost)
     if isinstance(freer, Exception):
         raise freer
     return freer
@@ -217,11 +220,19 @@ def _planned_and_carried_out(
     scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solver: str, options: SolveOptions
 ) -> Steps[tuple[Dispatch, Dispatch | NoPointError | SolverLimitError]]:
     """The plan, and what comes of it, or why it cannot be carried out."""
+    if scenario.dispatch.exact:
+        refuse_other_solvers(solver)
     solution = yield from _solved(program, solver, options)
     plan = _collected(scenario, inputs, program, solution)
+    plan = replace(plan, plan_cost=plan.objective)
+    if scenario.dispatch.exact:
+        program, note = held_one_way(scenario, program, solution, options)
+        solution = yield from _solved(program, "highs", options)
+        exact = _collected(scenario, inputs, program, solution)
+        plan = replace(exact, notes=(*exact.notes, note), plan_cost=plan.objective)
     try:
         carried_out = yield from _handed_back(plan, inputs, program, solution, solver, options)
-        return plan, replace(carried_out, plan_cost=plan.objective)
+        return plan, replace(carried_out, plan_cost=plan.plan_cost)
     except NoPointError as stopped:
         stopped.after_hand_back = True
         return plan, stopped

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from vpp_sim.components.base import Check, Kpi
 from vpp_sim.dispatch import Dispatch, audit
+from vpp_sim.dispatch.one_way import both_ways
 from vpp_sim.dispatch.run import CERTIFICATE_TOLERANCE
 from vpp_sim.kpi.accounts import Accounts
 from vpp_sim.kpi.certificates import certificate_kpis, data_centre_kpis
@@ -64,6 +65,7 @@ def summarize(result: Dispatch, baseline: Dispatch | None = None) -> Summary:
         **combined,
     }
     kpis.update(_compute_intensity(kpis))
+    kpis.update(_both_ways_kpis(result))
     rules = rule_outcomes(kpis, result.scenario)
     checks = [*audit(result), ledger.check(), cost_check(result, costs), *_certificate_checks(result)]
     checks += target_checks(targets)
@@ -100,6 +102,21 @@ def _combined(own: Mapping[str, Mapping[str, Kpi]]) -> dict[str, Kpi]:
             else:
                 combined[name] = replace(kpi, value=before.value + kpi.value)
     return combined
+
+
+def _both_ways_kpis(result: Dispatch) -> dict[str, Kpi]:
+    """What opposite flows in one step destroy and gain, where a component can have such."""
+    if not any(part.opposite_flows() for part in result.scenario.components.values()):
+        return {}
+    found = both_ways(result.scenario, result.series)
+    destroyed, gain = sum(each.destroyed_kwh for each in found), sum(each.gain for each in found)
+    words = "what that gains to first order: -(marginal price of the bus) x energy, less wear"
+    return {
+        "simultaneous_destroyed_kwh": Kpi(
+            destroyed, "kWh", "energy destroyed by charging and discharging in one step, at the bus"
+        ),
+        "simultaneous_gain": Kpi(gain, result.scenario.currency, words),
+    }
 
 
 def _compute_intensity(kpis: Mapping[str, Kpi]) -> dict[str, Kpi]:

@@ -98,6 +98,10 @@ class DispatchOptions(StrictModel):
     strategy: Literal["optimal"] = quantity("perfect foresight over the whole horizon", default="optimal")
     solver: str = quantity("solver of the linear program: auto, highs, structured, or pulp:NAME", default="auto")
     time_limit_seconds: float | None = quantity("longest time for one solve", unit="s", default=None, gt=0)
+    exact: bool = quantity(
+        "never charge and discharge, or import and export, in one step, by binaries where it would pay; HiGHS only",
+        default=False,
+    )
 
     @field_validator("solver")
     @classmethod

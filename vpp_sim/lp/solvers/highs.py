@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vpp_sim.lp.program import LinearProgram
+from vpp_sim.lp.program import IntArray, LinearProgram
 from vpp_sim.lp.solution import Basis, Solution, SolveOptions, SolveStatus
 
 #: What HiGHS is asked for of prices, where nothing else is said (its own default is 1e-7): the prices that decide
@@ -73,6 +73,54 @@ class HighsSolver:
             notes = ("HiGHS failed after its presolve and solved the program without it",)
         solution = read_solution(highs, program, algorithm, keep_basis=options.keep_basis)
         return replace(solution, notes=(*solution.notes, *notes))
+
+
+def solve_one_way(
+    program: LinearProgram, first: IntArray, second: IntArray, relative_gap: float, options: SolveOptions
+) -> tuple[Solution, float]:
+    """The program in which of each pair of columns one is at most 0, solved with a binary per pair; and the MIP gap.
+
+    `first` and `second` are columns with finite upper bounds and lower bounds of 0; the point is that of the program's
+    own columns, and there are no duals.
+    """
+    import highspy
+
+    highs = highspy.Highs()
+    set_option(highs, "output_flag", options.verbose)
+    set_option(highs, "mip_rel_gap", relative_gap)
+    set_option(highs, "mip_abs_gap", 1e-9)
+    if options.time_limit_seconds is not None:
+        set_option(highs, "time_limit", float(options.time_limit_seconds))
+    pass_program(highs, program)
+    pairs, columns = first.size, program.num_columns
+    highs.addVars(pairs, np.zeros(pairs), np.ones(pairs))
+    switch = np.arange(columns, columns + pairs, dtype=np.int32)
+    integer = np.full(pairs, highspy.HighsVarType.kInteger)
+    highs.changeColsIntegrality(pairs, switch, integer)
+    # first <= its bound x switch,  second <= its bound x (1 - switch)
+    starts = np.arange(0, 4 * pairs, 2, dtype=np.int32)
+    indices = np.stack([np.concatenate([first, second]), np.concatenate([switch, switch])], axis=1).ravel()
+    weights = np.concatenate([-program.upper[first], program.upper[second]])
+    values = np.stack([np.ones(2 * pairs), weights], axis=1).ravel()
+    upper = np.concatenate([np.zeros(pairs), program.upper[second]])
+    lower = np.full(2 * pairs, -np.inf)
+    highs.addRows(2 * pairs, lower, upper, 4 * pairs, starts, indices.astype(np.int32), values)
+    highs.run()
+    info = highs.getInfo()
+    status = highs.getModelStatus()
+    common: dict[str, Any] = {
+        "solver": "highs",
+        "solver_version": str(highs.version()),
+        "algorithm": "branch and bound",
+    }
+    message = highs.modelStatusToString(status)
+    if status != highspy.HighsModelStatus.kOptimal:
+        late = status == highspy.HighsModelStatus.kTimeLimit
+        return Solution(status=SolveStatus.TIME_LIMIT if late else SolveStatus.ERROR, message=message, **common), np.inf
+    primal = np.array(highs.getSolution().col_value[:columns], dtype=np.float64)
+    objective = float((program.cost * primal).sum()) + program.cost_offset
+    solution = Solution(status=SolveStatus.OPTIMAL, primal=primal, objective=objective, message=message, **common)
+    return solution, float(info.mip_gap)
 
 
 def set_option(highs: Any, name: str, value: object) -> None:
