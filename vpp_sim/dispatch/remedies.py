@@ -19,8 +19,9 @@ from pydantic import ValidationError
 
 from vpp_sim.components.adjustable import Adjustable, adjusted
 from vpp_sim.components.base import FloatArray, Inputs
-from vpp_sim.dispatch.build import build_program
+from vpp_sim.dispatch.build import build_program, build_target_search
 from vpp_sim.dispatch.explanation import Remedy
+from vpp_sim.dispatch.targets import row_name, shortfall_name
 from vpp_sim.errors import InputError
 from vpp_sim.lp import LinearProgram, Solution, SolveOptions, solve
 from vpp_sim.lp.relax import Shift, shift_between, with_shifts
@@ -38,6 +39,8 @@ DIGITS, RAISES = 3, 4
 MOST_TIMES = 1e4
 #: How often the largest change is halved in search of one that is enough.
 HALVINGS = 6
+#: Most rounds of Dinkelbach's method; four are usual.
+RATIOS = 12
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Candidate:
     def place(self) -> str:
         """As behind `--set`."""
         return f"{'targets.' if self.of_target else ''}{self.owner}.{self.adjustable.field}"
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is the bound of a ratio."""
+        return self.adjustable.unit == "-" or "/" in self.adjustable.unit
 
     @property
     def sign(self) -> float:
@@ -115,6 +123,15 @@ class Relaxed:
 
 
 @dataclass(frozen=True)
+class Line:
+    """The program at a number as it is, how its bounds move with the number, and for how large a change."""
+
+    program: LinearProgram
+    shift: Shift
+    reach: float
+
+
+@dataclass(frozen=True)
 class Search:
     """Looks for changes of one infeasible scenario; `by_trial` where its program alone says too little."""
 
@@ -143,12 +160,16 @@ class Search:
             return candidate.remedy(value) if self._is_enough(candidate, value) else None
         if not self._may_help(candidate):
             return None
+        if candidate.of_target and candidate.is_ratio:
+            amount = self._least_by_ratio(candidate)
+            return None if amount is None else self._rounded(candidate, amount)
         line = None if self.by_trial else self._line(build_program, candidate)
         if line is None:
             return self._halved(candidate)
-        program, shift = line
-        amounts = least_changes(program, [shift], [candidate.reach], [1.0])
-        return None if amounts is None else self._rounded(candidate, float(amounts[0]))
+        amounts = least_changes(line.program, [line.shift], [line.reach], [1.0])
+        if amounts is None:
+            return self._halved(candidate) if line.reach < candidate.reach else None
+        return self._rounded(candidate, float(amounts[0]))
 
     def _may_help(self, candidate: Candidate) -> bool:
         """Whether the derivative of the shortfall leaves room for the number to help at all."""
@@ -165,17 +186,17 @@ class Search:
         line = self._line(build_program, candidate) if candidate.adjustable.is_number else None
         if line is None:
             return set()
-        program, shift = line
-        return {block.name for block in program.step_blocks if shift.upper[program.columns(block.name)].any()}
+        blocks = line.program.step_blocks
+        return {block.name for block in blocks if line.shift.upper[line.program.columns(block.name)].any()}
 
     def least_needed(self, candidate: Candidate) -> float | None:
         """A lower bound of the change that is needed, from duals; None where nothing can be said."""
         if self.relaxed is None:
             return None
         line = self._line(self.relaxed.build, candidate)
-        if line is None or line[0].structure != self.relaxed.program.structure:
+        if line is None or line.reach < candidate.reach or line.program.structure != self.relaxed.program.structure:
             return None
-        slope = line[1].slope(self.relaxed.program, self.relaxed.solution)
+        slope = line.shift.slope(self.relaxed.program, self.relaxed.solution)
         most = MOST_TIMES * max(1.0, abs(candidate.value))
         needed = self.relaxed.solution.objective / -slope if slope < 0.0 else math.inf
         return needed if needed <= most else math.inf
@@ -202,9 +223,15 @@ class Search:
         made = self.variant({candidate: value})
         return made is not None and self.trial(*made)
 
-    def _line(self, build: Builder, candidate: Candidate) -> tuple[LinearProgram, Shift] | None:
-        """The program at the number as it is, and how its bounds move with it; None where they do not move so."""
-        far = candidate.reach if math.isfinite(candidate.limit) else max(1.0, 0.5 * abs(candidate.value))
+    def _line(self, build: Builder, candidate: Candidate) -> Line | None:
+        """How the program moves with a number, all the way or near where it is; None where it does not move so."""
+        near = max(1.0, 0.5 * abs(candidate.value))
+        if math.isinf(candidate.limit):
+            return self._line_to(build, candidate, near, candidate.reach)
+        whole = self._line_to(build, candidate, candidate.reach, candidate.reach)
+        return whole or (self._line_to(build, candidate, near, near) if near < candidate.reach else None)
+
+    def _line_to(self, build: Builder, candidate: Candidate, far: float, reach: float) -> Line | None:
         other, middle = (self._built(build, {candidate: candidate.at(part * far)}) for part in (1.0, 0.5))
         if other is None or middle is None:
             return None
@@ -213,8 +240,45 @@ class Search:
         own = self._built(build, {})
         whole = None if own is None else shift_between(own, other, far)
         if own is None or half is None or whole is None:
-            return None if half is None else (moved(middle, half, -0.5 * far), half)
-        return (own, whole) if whole.agrees_with(half) else None
+            return None if half is None else Line(moved(middle, half, -0.5 * far), half, reach)
+        return Line(own, whole, reach) if whole.agrees_with(half) else None
+
+    def _least_by_ratio(self, candidate: Candidate) -> float | None:
+        """The least change of a bound on a ratio, which stands beside variables: Dinkelbach's method.
+
+        The plan with the largest margin at one bound has a ratio of its own, which is the next bound. Each is met, and
+        they come to the best there is faster than linearly (Dinkelbach 1967, doi:10.1287/mnsc.13.7.492).
+        """
+        amount, step = 0.0, 1e-3 * max(1.0, abs(candidate.value))
+        for _ in range(RATIOS):
+            here = self._built(build_target_search, {candidate: candidate.at(amount)})
+            there = self._built(build_target_search, {candidate: candidate.at(amount) + candidate.sign * step})
+            if here is None or there is None:
+                return None
+            best = solve(*self._with_largest_margin(here, candidate), OPTIONS)
+            if not best.is_optimal or best.primal is None:
+                return None
+            row = here.rows(row_name(candidate.owner))
+            point = best.primal.copy()
+            point[here.columns(shortfall_name(candidate.owner))] = 0.0
+            missing, then = (float((each.row_lower - each.matrix @ point)[row][0]) for each in (here, there))
+            if missing == then:
+                return None
+            change = missing / (missing - then) * step
+            amount += change
+            if abs(change) <= 1e-7 * max(1.0, abs(candidate.value)):
+                break
+        return amount if 0.0 < amount <= candidate.reach * (1.0 + 1e-9) else None
+
+    def _with_largest_margin(self, program: LinearProgram, candidate: Candidate) -> tuple[LinearProgram, str]:
+        """The search in which one target has as much to spare as can be, and the other hard ones hold."""
+        lower, upper, cost = program.lower.copy(), program.upper.copy(), np.zeros(program.num_columns)
+        for name, target in self.scenario.targets.items():
+            if target.is_hard and name != candidate.owner:
+                upper[program.columns(shortfall_name(name))] = 0.0
+        own = program.columns(shortfall_name(candidate.owner))
+        lower[own], cost[own] = -np.inf, 1.0
+        return program.with_numbers(lower=lower, upper=upper, cost=cost), "highs"
 
     def _built(self, build: Builder, changes: Mapping[Candidate, float | str | bool]) -> LinearProgram | None:
         made = self.variant(changes)
