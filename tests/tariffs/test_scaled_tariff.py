@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+import numpy as np
 import pytest
 
+from vpp_sim.tariffs import bill
 from vpp_sim.tariffs.model import Tariff
 from vpp_sim.tariffs.scaled import scaled_tariff
+from vpp_sim.time_grid import TimeGrid
 
 FACTORS = {"demand": 2.0, "fixed": 3.0, "export": 0.5}
 
@@ -54,6 +58,25 @@ def test_every_charge_takes_its_own_factor() -> None:
 def test_whatever_the_demand_charge_is_based_on(demand: dict[str, Any], name: str, price: float) -> None:
     scaled, _ = scaled_tariff(tariff(demand=demand), FACTORS)
     assert getattr(scaled.demand, name) == price
+
+
+def test_the_fee_for_nearby_consumption_rises_and_what_it_takes_off_energy_stays() -> None:
+    """Demand charges double: 30 to 60 per kW, the fee of 0.1 x 0.4 x 730 per kVA by its load factor; not the 0.1."""
+    given = {
+        "basis": "nearby_consumption",
+        "basic": {"basis": "max_demand", "price_per_kw_month": 30.0},
+        "transmission_price_per_kwh": 0.1,
+        "average_load_factor": 0.4,
+        "connected_kva": 100.0,
+    }
+    before = tariff(demand=given)
+    scaled, _ = scaled_tariff(before, FACTORS)
+    grid = TimeGrid(dt.datetime(2025, 6, 1), 60, 720, "Asia/Shanghai")
+    power = np.full(720, 50.0)
+    bills = [bill(each, grid, power, 0 * power) for each in (before, scaled)]
+    assert bills[0].demand_cost == pytest.approx(50 * 30 + 100 * 0.1 * 0.4 * 730)
+    assert bills[1].demand_cost == pytest.approx(2 * bills[0].demand_cost)
+    assert bills[1].energy_cost == pytest.approx(bills[0].energy_cost)
 
 
 def test_no_demand_charge_stays_none() -> None:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from vpp_sim.components.base import Block, Bus, Component, Context, FloatArray, FreeSize, Inputs
+from vpp_sim.components.base import Block, Bus, Component, Context, FloatArray, FreeSize, Inputs, Values
 from vpp_sim.components.battery import Battery
 from vpp_sim.components.grid import Grid
 from vpp_sim.components.load import Load
@@ -45,7 +45,7 @@ def optimum(
     battery: Mapping[str, Any] | None = None,
     **connection: Any,
 ) -> tuple[float, FloatArray, dict[str, float]]:
-    """Objective of the program, imported power, and sizes, of a load behind a connection and perhaps a battery."""
+    """Money in the objective (without the prices that decide ties), imported power, and global variables."""
     context = Context(grid, cast(Any, None), tariff, Path(), lambda: cast(Any, None))
     part = Grid(kind="grid", **{"import_limit_kw": 1e5, **connection})
     parts: dict[str, tuple[Component, Inputs]] = {
@@ -64,7 +64,10 @@ def optimum(
     assert solution.primal is not None
     assert solution.is_optimal
     globals_ = {block.name: float(solution.primal[program.columns(block.name)][0]) for block in program.global_blocks}
-    return float(solution.objective), solution.primal[program.columns("grid.import_kw")], globals_
+    found = {block.name: solution.primal[program.columns(block.name)] for block in program.step_blocks}
+    own = {name: {key[len(name) + 1 :]: a for key, a in found.items() if key.startswith(f"{name}.")} for name in parts}
+    ties = sum(each.tie_break_cost(name, Values(grid, own[name])) for name, (each, _) in parts.items())
+    return float(solution.objective) - ties, found["grid.import_kw"], globals_
 
 
 def reckoned(tariff: Tariff, grid: TimeGrid, import_kw: FloatArray) -> dict[tuple[str, str], float]:

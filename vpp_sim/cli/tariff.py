@@ -87,7 +87,6 @@ def _file_of(search: Search) -> str:
 def _document(study: BillingStudy) -> dict[str, Any]:
     scenario, grid = study.scenario, study.scenario.grid
     sides = {"with_storage": study.cheapest(storage=True), "without_storage": study.cheapest(storage=False)}
-    understated = study.understatement
     return {
         "study": "tariff",
         "scenario": scenario.name,
@@ -113,9 +112,7 @@ def _document(study: BillingStudy) -> dict[str, Any]:
             }
             for search in study.searches
         ],
-        "quarter_hours": None
-        if understated is None
-        else {**vars(understated), "peak_understated_by": understated.share},
+        "quarter_hours": [{**vars(each), "peak_understated_by": each.share} for each in study.understatements],
         "checks": {check.name: check.passed for check in study.checks},
     }
 
@@ -174,20 +171,18 @@ def sentences(study: BillingStudy) -> list[str]:
         lines += _rebate_said(study, side)
     lines += [f"left out: {basis_words(name)}: {reason}" for name, reason in study.left_out.items()]
     lines += [_switches_said(search, bool(study.storage_components)) for search in study.searches]
-    understated = study.understatement
-    if understated is not None:
+    for each in study.understatements:
+        where = f"{'with' if each.storage else 'without'} storage, " if study.storage_components else ""
         lines.append(
-            f"on quarter-hours, as it is metered, the mean monthly peak of the basis in use is "
-            f"{understated.quarter_hour_mean_peak_kw:,.1f} kW instead of {understated.mean_peak_kw:,.1f} "
-            f"({percent(understated.share, signed=True)}) and its charge "
-            f"{number(understated.quarter_hour_demand_cost)} instead of {number(understated.demand_cost)} {currency}; "
-            "more where profiles that are hourly here move within the hour"
+            f"{where}on quarter-hours, as it is metered: the mean monthly peak of the basis in use is "
+            f"{each.quarter_hour_mean_peak_kw:,.1f} kW instead of {each.mean_peak_kw:,.1f} "
+            f"({percent(each.share, signed=True)}), its charge {number(each.quarter_hour_demand_cost)} instead of "
+            f"{number(each.demand_cost)} {currency}; profiles that are hourly here do not move within the hour"
         )
-    elif study.scenario.grid.step_minutes > 15 or study.scenario.grid.step_minutes == 10:
-        lines.append(
-            f"demand is measured on steps of {study.scenario.grid.step_minutes} minutes, not on quarter-hours, and so "
-            "understated"
-        )
+    minutes = study.scenario.grid.step_minutes
+    if not study.understatements and 15 % minutes:
+        word = "and so understated" if minutes % 15 == 0 else "which may be more or less"
+        lines.append(f"demand is measured on steps of {minutes} minutes, not on quarter-hours, {word}")
     if study.scenario.tariff.assumptions:
         about = "; ".join(source.about for source in study.scenario.tariff.assumptions)
         lines.append(f"assumptions in the tariff: {about}")
@@ -196,7 +191,7 @@ def sentences(study: BillingStudy) -> list[str]:
 
 def _rebate_said(study: BillingStudy, side: bool) -> list[str]:
     """What the rebate on demand would change, which is in no figure."""
-    from vpp_sim.report.formats import basis_words, number
+    from vpp_sim.report.formats import basis_words, number, percent
 
     rule, rows = study.scenario.tariff.demand_rebate, [row for row in study.rows if row.storage == side]
     granted = [row for row in rows if row.rebate > 0]
@@ -207,7 +202,7 @@ def _rebate_said(study: BillingStudy, side: bool) -> list[str]:
     same = best is study.cheapest(storage=side)
     return [
         f"  not in these figures: from {number(rule.kwh_per_kva_month)} kWh per kVA and month on, demand costs "
-        f"{rule.share:.0%} less, which would take off {told}; the cheapest "
+        f"{percent(rule.share)} less, which would take off {told}; the cheapest "
         + ("stays the same" if same else f"would be {basis_words(best.name)}")
     ]
 

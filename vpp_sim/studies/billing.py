@@ -156,6 +156,7 @@ class Search:
 class Understatement:
     """The basis in use on the steps of the scenario and on quarter-hours: means of the monthly peaks, and costs."""
 
+    storage: bool
     step_minutes: int
     mean_peak_kw: float
     quarter_hour_mean_peak_kw: float
@@ -180,7 +181,7 @@ class BillingStudy:
     rows: list[BasisCost]
     left_out: dict[str, str] = field(default_factory=dict)
     searches: list[Search] = field(default_factory=list)
-    understatement: Understatement | None = None
+    understatements: list[Understatement] = field(default_factory=list)
     checks: tuple[Check, ...] = ()
 
     @property
@@ -265,11 +266,13 @@ def compare_bases(
             if found and (each.path != "storage_scale" or side):
                 progress(f"the cheapest basis along {each.path}, {'with' if side else 'without'} storage")
                 searches.append(_search(planner, scenario, found, each, stores))
-    understated = None
-    if quarter_hours and _is_measured(scenario.tariff.demand):
-        progress("the basis in use on quarter-hours")
-        understated = _understatement(scenario, planner.plan(scenario), solver)
-    return replace(study, searches=searches, understatement=understated)
+    understated = []
+    for side in sides:
+        case = next((case for case in cases if case.in_use and case.storage == side), None)
+        if quarter_hours and case is not None and _counts_in_steps(case.scenario):
+            progress(f"the basis in use on quarter-hours, {'with' if side else 'without'} storage")
+            understated += _understatement(case, planner.plans([_variant(planner, scenario, case.scenario)])[0], solver)
+    return replace(study, searches=searches, understatements=understated)
 
 
 def _stores(plan: Plan) -> tuple[str, ...]:
@@ -384,8 +387,8 @@ def _row(case: _Case, plan: Plan) -> BasisCost:
         in_use=case.in_use,
         energy_cost=energy,
         demand_cost=demand,
-        other_cost=plan.cost - energy - demand,
-        total_cost=plan.cost,
+        other_cost=plan.dispatch.objective - energy - demand,
+        total_cost=plan.dispatch.objective,
         peak_kw=float(peaks.max()),
         mean_peak_kw=float(peaks.mean()),
         import_kwh=kpis["import_kwh"].value,
@@ -418,7 +421,8 @@ def _default_searches(study: BillingStudy, storage: bool) -> list[Along]:
     if transformers is not None and peaks:
         low = max(float(np.ceil(1.05 * min(peaks) / 10.0) * 10.0), 10.0)
         found.append(Along("transformer_kva", low, LARGEST_TRANSFORMER * max(transformers, low)))
-    if storage and study.storage_components:
+    parts = [study.scenario.components[name] for name in study.storage_components]
+    if storage and parts and not any(part.free_sizes() for part in parts):
         found.append(Along("storage_scale", *STORAGE_RANGE))
     return found
 
@@ -617,25 +621,36 @@ def _price_setter(scenario: Scenario, along: Along) -> tuple[Callable[[Scenario,
     return at, found.pop() if len(found) == 1 else np.nan
 
 
-def _is_measured(rule: AnyDemand) -> bool:
-    return isinstance(basic_rule(rule), MaxDemand | ContractedDemand)
-
-
-def _understatement(scenario: Scenario, plan: Plan, solver: str | None) -> Understatement | None:
-    """The basis in use on quarter-hours; None where the steps are no longer than that, or there are too many."""
+def _counts_in_steps(scenario: Scenario) -> bool:
+    """Whether demand is measured here on steps of whole quarter-hours, but longer, and not on too many."""
     grid = scenario.grid
-    if grid.step_minutes <= QUARTER_HOUR_MINUTES:
-        return None
-    if grid.num_steps * grid.step_minutes // QUARTER_HOUR_MINUTES > MOST_QUARTER_HOURS:
-        return None
-    mapping = scenario.to_mapping()
+    quarter_hours, rest = divmod(grid.step_minutes, QUARTER_HOUR_MINUTES)
+    measured = isinstance(basic_rule(scenario.tariff.demand), MaxDemand | ContractedDemand)
+    return measured and rest == 0 and quarter_hours > 1 and grid.num_steps * quarter_hours <= MOST_QUARTER_HOURS
+
+
+def _understatement(case: _Case, plan: Plan | None, solver: str | None) -> list[Understatement]:
+    """The basis in use on quarter-hours, at the sizes chosen on the longer steps; nothing where it cannot be run."""
+    if plan is None:
+        return []
+    sizes: dict[str, dict[str, float]] = {}
+    for path, size in plan.dispatch.sizes.items():
+        name, _, own = path.partition(".")
+        sizes.setdefault(name, {})[own] = size
+    parts = {name: part.fixed_at(sizes.get(name, {})) for name, part in case.scenario.components.items()}
+    mapping = case.scenario.replace_components(parts).to_mapping()
     mapping["horizon"] = {**mapping["horizon"], "step_minutes": QUARTER_HOUR_MINUTES}
-    finer = scenario_from_mapping(mapping, base_dir=scenario.base_dir)
-    fine = Planner(finer, solver=solver).plan(finer)
-    return Understatement(
-        grid.step_minutes,
-        float(plan.summary.bill.demand["measured_kw"].mean()),
-        float(fine.summary.bill.demand["measured_kw"].mean()),
-        plan.summary.bill.demand_cost,
-        fine.summary.bill.demand_cost,
-    )
+    finer = scenario_from_mapping(mapping, base_dir=case.scenario.base_dir)
+    fine = Planner(finer, solver=solver).plans([Variant(finer)])[0]
+    if fine is None:
+        return []
+    return [
+        Understatement(
+            case.storage,
+            case.scenario.grid.step_minutes,
+            float(plan.summary.bill.demand["measured_kw"].mean()),
+            float(fine.summary.bill.demand["measured_kw"].mean()),
+            plan.summary.bill.demand_cost,
+            fine.summary.bill.demand_cost,
+        )
+    ]

@@ -175,8 +175,8 @@ class NoDemandCharge(StrictModel):
 class MaxDemand(StrictModel):
     """The highest mean import of a month is billed, in clock windows of 15 minutes.
 
-    Steps of 5 minutes are averaged over the quarter-hour; longer steps, and those of 10 minutes, which do not divide
-    15, count with their own mean, which can only be lower than the quarter-hour's.
+    Steps of 5 minutes are averaged over the quarter-hour. Those of 30 and 60 minutes count with their own mean, never
+    above that of their highest quarter-hour; those of 10 minutes, which do not divide 15, may be above or below.
     """
 
     basis: Literal["max_demand"] = quantity("what the demand charge is based on")
