@@ -52,6 +52,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield made
         made.replace(path)
+    except OSError as error:
+        if error.filename == str(made):  # whoever reads the message knows the file by its own name
+            error.filename = str(path)
+        raise
     finally:
         with undisturbed(), contextlib.suppress(OSError):
             made.unlink(missing_ok=True)

@@ -171,3 +171,60 @@ def test_a_place_that_cannot_be_used_is_refused_before_anything_is_computed(tmp_
     with pytest.raises(InputError, match="is read-only; choose another --out"):
         check_place(tmp_path / "new" / "deeper")
     assert names(tmp_path) == ["taken"]
+
+
+def test_paths_may_have_spaces_and_any_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scenario lies elsewhere and is read-only; results go below the folder that the command is run in."""
+    from vpp_sim.cli.main import exit_code
+
+    (tmp_path / "Größe é").mkdir()
+    site = tmp_path / "Größe é" / "站点 一.yaml"
+    site.write_text(TINY.read_text().replace("name: Tiny site", "name: 站点 <b>😀"), encoding="utf-8")
+    site.chmod(0o444)
+    (tmp_path / "other place").mkdir()
+    monkeypatch.chdir(tmp_path / "other place")
+    assert exit_code(["run", str(site), *SHORT]) == 0
+    assert exit_code(["verify", "results/站点 一"]) == 0
+    assert "站点 &lt;b&gt;😀" in (tmp_path / "other place" / "results" / "站点 一" / "report.html").read_text("utf-8")
+
+
+def test_a_name_too_long_for_files_is_told_before_anything_is_computed(tmp_path: Path) -> None:
+    from vpp_sim.errors import InputError
+    from vpp_sim.scenario import load_scenario
+
+    (tmp_path / "site.yaml").write_text(TINY.read_text().replace("\n  charging:", f"\n  {'a' * 101}:"))
+    with pytest.raises(InputError, match="name must be at most 100 letters, got 101"):
+        load_scenario(tmp_path / "site.yaml")
+
+
+def test_what_cannot_be_written_is_told_by_its_own_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from vpp_sim.cli.main import exit_code
+
+    for words in (
+        ["init", "no/site.yaml"],
+        ["schema", "--out", "no/schema.json"],
+        ["export", str(TINY), "--lp", "no/x"],
+    ):
+        assert exit_code([word.replace("no/", f"{tmp_path}/no/") for word in words]) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"{tmp_path}/no/")
+        assert "/." not in told
+
+
+def test_without_a_folder_for_compiled_code_it_is_compiled_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As numba says it where neither the package nor a home may be written to."""
+    import numba
+
+    from vpp_sim.components import ev_hand_back
+
+    plain = numba.njit
+
+    def njit(*words: Any, cache: bool = False) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function '_hand_back': no locator available for file")
+        return plain(*words)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    ev_hand_back._kernel.cache_clear()
+    assert callable(ev_hand_back._kernel())
+    ev_hand_back._kernel.cache_clear()

@@ -81,7 +81,10 @@ def _kernel() -> Callable[..., Any]:
     """The compiled loop; imported and compiled (or read from the cache on disk) at first use."""
     import numba
 
-    return numba.njit(cache=True)(_hand_back)  # type: ignore[no-any-return]
+    try:
+        return numba.njit(cache=True)(_hand_back)  # type: ignore[no-any-return]
+    except RuntimeError:  # no folder for compiled code: neither beside this file nor in a home may be written to
+        return numba.njit(_hand_back)  # type: ignore[no-any-return]
 
 
 def _hand_back(

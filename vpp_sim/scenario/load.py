@@ -39,6 +39,8 @@ from vpp_sim.yaml_lines import Path_, faults_from_validation, read_yaml
 #: Names that mean something else in results and in settings.
 RESERVED_NAMES = frozenset({"bus", *TOP_KEYS})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+#: Names of components are parts of file names, which most systems allow 255 bytes.
+LONGEST_NAME = 100
 _PRIVATE = "x-"
 
 
@@ -316,6 +318,8 @@ class _Loading:
     def _check_name(self, name: object, path: Path_) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             self._fault(path, "a component's name must be lower-case letters, digits and _, beginning with a letter")
+        elif len(name) > LONGEST_NAME:
+            self._fault(path, f"a component's name must be at most {LONGEST_NAME} letters, got {len(name)}")
         elif name in RESERVED_NAMES:
             self._fault(path, f"the name {name} is reserved; call the component something else")
 
