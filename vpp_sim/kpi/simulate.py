@@ -18,7 +18,8 @@ from vpp_sim.scenario import Scenario
 class Simulation:
     """One scenario run: `optimal` and `baseline` (the same site uncontrolled) and their summary.
 
-    `timings` in seconds by phase: `load`, `build`, `solve`, `rules` (pricing those that are targets), `baseline`, `kpi`.
+    `timings` in seconds by phase: `load`, `build`, `solve`, `rules` (pricing rules that are targets), `baseline`,
+    `kpi`.
     """
 
     optimal: Dispatch
