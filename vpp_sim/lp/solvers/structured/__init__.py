@@ -28,7 +28,7 @@ over rows and globals, u = (dy, dg) solves K u = rhs with
 
     K = sum e e' / h + [0 G; G' -H],     rhs = (r, -fg) - sum e f / h,     dp = (f + e'u) / h.
 
-A column that does not move (bounds coincide) has 1/h = 0. rho = 5e-8 (`PROXIMAL`) is a proximal term rho/2 dp^2 on each
+A column that does not move (bounds coincide) has 1/h = 0. rho = 1e-8 (`PROXIMAL`) is a proximal term rho/2 dp^2 on each
 column: it leaves rho dp of dual infeasibility, which vanishes with the steps, it is all that a free column has, and it
 bounds 1/h. Without it an interior column's 1/h grows like p^2/mu to 1e13 while mu falls; dp = (f + e'u)/h then
 amplifies the rounding of u until rows cannot be met to better than 1e-7, as happened where the optimum is degenerate
@@ -66,10 +66,10 @@ the middle of narrow boxes and one size scale inside wide ones, with all duals a
 residuals, factor and forward; backward; corrector forward; backward. A converged lane has step length 0. Where only
 rows are missing, a step without pulls (f = 0) is the shortest way back: there rounding is relative to the residual.
 mu is not driven far below what the tolerance needs; a lane that meets it goes on for a few iterations towards a gap of
-0.03 of it, since small prices decide between plans of equal cost. A lane whose residuals and mu fall no more has
-stalled. Multiple centrality correctors are not used: a further solve costs half an iteration here. Nor is a direction
-refined: where rows were missed by rounding, a second solve with the same 1/h rounded as badly, and with rho there is
-nothing left to mend.
+0.03 of it where its rows allow, since small prices decide between plans of equal cost. A lane whose residuals and mu
+fall no more has stalled. Multiple centrality correctors are not used: a further solve costs half an iteration here. Nor
+is a direction refined: where rows were missed by rounding, a second solve with the same 1/h rounded as badly, and with
+rho there is nothing left to mend.
 
 **Trust.** A solution counts only if its certificate passes at the tolerance (1e-8). Whatever else happens, `auto` goes
 to HiGHS and says why; `structured` itself asks HiGHS only whether the program is infeasible or unbounded. Only where

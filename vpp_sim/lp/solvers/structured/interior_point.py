@@ -27,6 +27,7 @@ STALL_LIMIT = 15
 # this share of it, for a few iterations at most (one or two nearly always do)
 CLOSER = 0.03
 CLOSER_LIMIT = 4
+STRAINED = 0.25  # nor does it go on where rounding in the rows already uses so much of what they may miss
 STEP_FACTOR = 0.9995
 ROWS = 1.8  # rows may be this much less accurate than the gap: rounding in the program's own numbers ends there
 START_PRIMAL = 1.0  # in size scales
@@ -73,7 +74,8 @@ class Barriers:
         self.gap_high = np.where(self.high, self.width - self.p, 1.0)
         self.inverse_high = np.where(self.high, 1.0 / self.gap_high, 0.0)
         h = self.zl * self.inverse_low + self.zu * self.inverse_high
-        self.h = np.where(self.moves, h + k.PROXIMAL, 1e30)
+        h = np.where(self.low | self.high, h, k.PROXIMAL)
+        self.h = np.where(self.moves, h, 1e30)
 
     def move(self, primal: FloatArray, dual: FloatArray) -> None:
         """Take the step found by `correct`."""
@@ -655,7 +657,8 @@ class Interior:
                 good &= unit * products / (1.0 + whole) <= 4.0 * tolerance
                 converged |= good & ~done
                 since_good = since_good + (converged & ~done)
-                close = (good & (gap <= CLOSER * tolerance)) | (converged & (since_good > CLOSER_LIMIT))
+                strained = row_residual > STRAINED * ROWS * tolerance
+                close = good & ((gap <= CLOSER * tolerance) | strained | (since_good > CLOSER_LIMIT))
                 merit = np.maximum(np.maximum(gap, row_residual), column_residual)
                 better = (merit < 0.9 * best) | (mu < 0.9 * best_mu) | (row_residual < 0.9 * best_row)
                 best, best_mu, best_row = np.fmin(merit, best), np.fmin(mu, best_mu), np.fmin(row_residual, best_row)
