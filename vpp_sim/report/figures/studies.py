@@ -48,6 +48,7 @@ def words_of(path: str) -> str:
     ('battery energy, kWh', 'data centre racks')
     """
     name, _, field = path.partition(".")
+    name = "PV" if name == "pv" else name
     for unit in ("kwh", "kw"):
         if field.endswith(f"_{unit}"):
             word = field.removesuffix(f"_{unit}").replace("_", " ")
@@ -121,39 +122,51 @@ def size_map(curve: Curve, currency: str) -> Figure:
     def field(name: str) -> FloatArray:
         return np.asarray(table[name].to_numpy(dtype=np.float64).reshape(shape).T)
 
-    above = 100.0 * (field("total_cost") - least) / abs(least)
-    figure = new_figure(4.4)
-    cost, share = figure.subplots(1, 2, sharex=True, sharey=True)
-    top = max(float(np.nanmax(above)), 0.2)
-    cost.contourf(x, y, np.minimum(above, top), levels=np.linspace(0, top, 24), cmap="cividis_r")
-    levels = [level for level in _LEVELS if level < top]
-    if levels:
-        lines = cost.contour(x, y, above, levels=levels, colors=INK, linewidths=0.8)
-        cost.clabel(lines, fmt="%g %%", fontsize=8)
-    cost.set_title(f"Cost above its least, {number(least)} {currency}")
+    above = np.maximum(100.0 * (field("total_cost") - least) / abs(least), 0.0)
     shares = 100.0 * field("onsite_renewable_share")
-    share.contourf(x, y, shares, levels=24, cmap="cividis")
-    inner = [level for level in range(10, 100, 10) if np.nanmin(shares) < level < np.nanmax(shares)]
-    if inner:
-        lines = share.contour(x, y, shares, levels=inner, colors="white", linewidths=0.8)
-        share.clabel(lines, fmt="%.0f %%", fontsize=8)
+    figure = new_figure(4.6)
+    cost, share = figure.subplots(1, 2, sharex=True, sharey=True)
+    top = max(float(np.nanmax(above)), 2 * _LEVELS[0])
+    # a band of colour between two lines each: near the least, where the choice is made, as many as far from it
+    _filled(cost, x, y, above, [0.0, *(level for level in _LEVELS if level < top), top], "YlGnBu")
+    cost.set_title(f"Cost above its least, {number(least)} {currency}")
+    low, high = float(np.nanmin(shares)), float(np.nanmax(shares))
+    every = 10 if high - low > 25 else 5 if high - low > 10 else 1
+    inner = [level for level in range(0, 101, every) if low < level < high]
+    _filled(share, x, y, shares, [low, *inner, high + 1e-9], "YlGn")
     share.set_title("On-site renewable share")
+    best_x, best_y = curve.optimum[first.path], curve.optimum[second.path]
     for ax in (cost, share):
-        ax.plot(
-            [curve.optimum[first.path]],
-            [curve.optimum[second.path]],
-            marker="*",
-            markersize=13,
-            color=VERMILION,
-            markeredgecolor="white",
-            clip_on=False,
-        )
+        ax.plot(*(axis.ravel() for axis in np.meshgrid(x, y)), ".", color=INK, markersize=2.5, alpha=0.5)
+        star = ax.plot([best_x], [best_y], marker="*", markersize=13, color=VERMILION, linestyle="", clip_on=False)[0]
+        star.set_markeredgecolor("white")
         ax.set_xlabel(words_of(first.path))
         thousands(ax, "x")
         ax.grid(visible=False)
     cost.set_ylabel(words_of(second.path))
     thousands(cost)
+    where = f"{_amount_of(first.path, best_x)}, {_amount_of(second.path, best_y)}"
+    figure.legend([star], [f"least cost: {where} (dots: what was computed)"], loc="outside lower center")
     return figure
+
+
+def _amount_of(path: str, size: float) -> str:
+    words, _, unit = words_of(path).partition(", ")
+    return f"{words} {number(size)} {unit}".rstrip()
+
+
+def _filled(ax: Axes, x: FloatArray, y: FloatArray, values: FloatArray, levels: Sequence[float], colours: str) -> None:
+    """Bands between levels in percent, with lines and labels that can be read on dark and on light."""
+    import matplotlib
+    from matplotlib.colors import BoundaryNorm
+    from matplotlib.patheffects import withStroke
+
+    colour_map = matplotlib.colormaps[colours]
+    ax.contourf(x, y, values, levels=levels, cmap=colour_map, norm=BoundaryNorm(levels, colour_map.N))
+    if len(levels) > 2:
+        lines = ax.contour(x, y, values, levels=levels[1:-1], colors=INK, linewidths=0.8)
+        for text in ax.clabel(lines, fmt="%g %%", fontsize=8):
+            text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 #: Measures of a front as axes say them: words, unit, and what one of that unit is inside.
