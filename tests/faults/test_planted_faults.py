@@ -34,6 +34,7 @@ from vpp_sim.cli.main import exit_code
 from vpp_sim.yaml_lines import read_yaml
 
 CORPUS = Path(__file__).parent / "corpus"
+#: Of the processor; a hang that waits is ended after three times as long, whatever else the machine has to do.
 LIMIT_SECONDS = 10
 #: What a message must never be made of.
 NEVER = ("Traceback", "defect of vpp_sim", "Errno", "pydantic", "<class", "object at 0x")
@@ -279,10 +280,10 @@ def test_a_planted_fault_ends_in_the_right_message(
     monkeypatch.setattr("tempfile.tempdir", str(base.parent))
     line = plant(case, base)
     before = tree(base)
-    begun = time.perf_counter()
-    with time_limit(LIMIT_SECONDS):
+    begun = time.process_time()
+    with time_limit(3 * LIMIT_SECONDS):
         code = exit_code(shlex.split(case.command))
-    assert time.perf_counter() - begun < LIMIT_SECONDS
+    assert time.process_time() - begun < LIMIT_SECONDS
     told = capsys.readouterr()
     check(case, line, code, told.out, told.err)
     left = tree(base) - before
