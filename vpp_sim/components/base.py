@@ -257,6 +257,15 @@ class Flows:
 
 
 @dataclass(frozen=True)
+class Shortfall:
+    """What was asked for and not given: its name, its power (num_steps,) [kW], and the price put on a kWh."""
+
+    what: str
+    power_kw: FloatArray
+    price_per_kwh: float
+
+
+@dataclass(frozen=True)
 class OppositeFlows:
     """Two flows [kW] of which a device has one at a time: `into` it and `out` of it, by quantity.
 
@@ -552,6 +561,10 @@ class Component(StrictModel, ABC):
     def costs(self, values: Values) -> dict[str, float]:
         """Money in the objective that is on no bill, by KPI id (`wear_cost`, `penalty_cost`)."""
         return {}
+
+    def shortfalls(self, values: Values) -> tuple[Shortfall, ...]:
+        """What soft limits with a price left undone, after the plan was carried out."""
+        return ()
 
     def opposite_flows(self) -> tuple[OppositeFlows, ...]:
         """Flows of which a real device has one at a time; a linear program may have both where energy is a burden."""

@@ -56,6 +56,7 @@ from vpp_sim.components.base import (
     FreeSize,
     Inputs,
     Kpi,
+    Shortfall,
     Values,
     equation_check,
     limit_check,
@@ -430,6 +431,13 @@ class DataCentre(Component):
         """What missed work was priced at."""
         works, dt = self._works(values), values.grid.step_hours
         return {"penalty_cost": sum(float(w.missed.sum()) * dt * w.job.value_of_missed_work_per_kwh for w in works)}
+
+    def shortfalls(self, values: Values) -> tuple[Shortfall, ...]:
+        """Work that was not done, by class."""
+        return tuple(
+            Shortfall(f"work of class {work.job.name} missed", work.missed, work.job.value_of_missed_work_per_kwh)
+            for work in self._works(values)
+        )
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Energy, PUE, work done and missed, delays; in all and by class."""

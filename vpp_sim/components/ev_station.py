@@ -52,6 +52,7 @@ from vpp_sim.components.base import (
     Kpi,
     OppositeFlows,
     Settlement,
+    Shortfall,
     Store,
     Values,
     equation_check,
@@ -470,6 +471,11 @@ class EvStation(Component):
         wear = self.v2g.wear_cost_per_kwh if self.v2g is not None else 0.0
         discharged = float(self._total(values, "discharge_kw").sum()) * values.grid.step_hours
         return {"penalty_cost": unserved * self.value_of_unserved_per_kwh, "wear_cost": discharged * wear}
+
+    def shortfalls(self, values: Values) -> tuple[Shortfall, ...]:
+        """Energy that sessions could have been given and leave without, in the step in which each leaves."""
+        missing = _missing_kw(values.tables["sessions"], values.grid)
+        return (Shortfall("charging not done by departure", missing, self.value_of_unserved_per_kwh),)
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Energy, what was not served, and how many sessions that touched."""

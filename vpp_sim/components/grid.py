@@ -50,6 +50,7 @@ from vpp_sim.components.base import (
     Inputs,
     Kpi,
     OppositeFlows,
+    Shortfall,
     Values,
     limit_check,
 )
@@ -306,6 +307,13 @@ class Grid(Component):
             contracted_kw=None if self.contracted_kw is None else values.size("contracted_kw", self.contracted_kw),
             transformer_kva=self.transformer_kva,
         )
+
+    def shortfalls(self, values: Values) -> tuple[Shortfall, ...]:
+        """Import above the limit, or in an outage."""
+        if self.overload_price_per_kwh is None:
+            return ()
+        what = "import above the limit or in an outage"
+        return (Shortfall(what, values["overload_kw"], self.overload_price_per_kwh),)
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Steps with import and export at once."""

@@ -24,6 +24,7 @@ from vpp_sim.components.base import (
     Flows,
     Inputs,
     Kpi,
+    Shortfall,
     Values,
     limit_check,
 )
@@ -115,6 +116,10 @@ class Load(Component):
         """What shedding was priced at."""
         unserved = float(self._unserved(values).sum()) * values.grid.step_hours
         return {"penalty_cost": unserved * (self.value_of_lost_load_per_kwh or 0.0)}
+
+    def shortfalls(self, values: Values) -> tuple[Shortfall, ...]:
+        """Load that was shed."""
+        return (Shortfall("load shed", self._unserved(values), self.value_of_lost_load_per_kwh or 0.0),)
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Energy that was shed."""

@@ -170,7 +170,7 @@ class Pv(Component):
             f"{plane.total.sum() * hours / 1000:,.0f} kWh/m2 on the plane give {yields.sum() * hours:,.0f} kWh per kWp "
             "over the horizon (Hay-Davies, Martin-Ruiz, Faiman, PVWatts)"
         )
-        return Inputs(series=series, notes=(*weather.notes, note, *notes))
+        return Inputs(series=series, notes=(note, *notes))
 
     def remaining_share(self) -> float:
         """What losses and age leave of the DC power.

@@ -15,6 +15,7 @@ from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
 from vpp_sim.dispatch.explain import explained
 from vpp_sim.dispatch.one_way import both_ways, held_one_way, refuse_other_solvers
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
+from vpp_sim.dispatch.shortfalls import with_shortfalls
 from vpp_sim.dispatch.targets import target_duals
 from vpp_sim.dispatch.unbounded import unboundedness_explained
 from vpp_sim.errors import DefectError, InfeasibleError, InputError, SolverLimitError
@@ -144,7 +145,7 @@ def _dispatched(
     options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
     result = yield from _best_carried_out(scenario, inputs, program, name, options)
     found = tuple(each.note(scenario) for each in both_ways(scenario, result.series))
-    result = replace(result, notes=(*result.notes, *found))
+    result = with_shortfalls(replace(result, notes=(*result.notes, *found)))
     timings["solve"] = time.perf_counter() - started
     return replace(result, timings=timings)
 
@@ -276,7 +277,7 @@ def _collected(
     primal = np.clip(np.where(np.abs(primal) < DUST, 0.0, primal), program.lower, program.upper)
     series: dict[str, FloatArray] = {}
     tables = {}
-    notes: list[str] = list(scenario.notes)
+    notes: list[str] = [*scenario.notes, *scenario.weather_notes]
     for name, read in inputs.items():
         series.update({f"{name}.{key}": array for key, array in read.series.items()})
         tables.update({f"{name}.{key}": table for key, table in read.tables.items()})

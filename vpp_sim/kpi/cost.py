@@ -65,13 +65,9 @@ def tariff_as_billed(tariff: Tariff, flows: Mapping[str, Flows]) -> Tariff:
 
 
 def target_cost_kpis(costs: Costs, currency: str) -> dict[str, Kpi]:
-    """What missed targets cost, and the operating cost with it."""
-    total = costs.operating_cost + costs.target_penalty
+    """What missed targets cost."""
     words = "prices put on soft targets that are missed; not part of operating_cost"
-    return {
-        "target_penalty_cost": Kpi(costs.target_penalty, currency, words),
-        "operating_cost_with_penalty": Kpi(total, currency, "operating_cost + target_penalty_cost"),
-    }
+    return {"target_penalty_cost": Kpi(costs.target_penalty, currency, words)}
 
 
 def cost_kpis(costs: Costs, currency: str) -> dict[str, Kpi]:
@@ -87,6 +83,11 @@ def cost_kpis(costs: Costs, currency: str) -> dict[str, Kpi]:
         ),
         "investment_cost": Kpi(costs.investment_cost, currency, "annuity and O&M of the sizes that were chosen"),
         "operating_cost": Kpi(costs.operating_cost, currency, "energy + demand + fixed - export revenue + wear"),
+        "operating_cost_with_penalty": Kpi(
+            costs.operating_cost + costs.penalty_cost + costs.target_penalty,
+            currency,
+            "operating_cost + penalty_cost + target_penalty_cost",
+        ),
     }
 
 

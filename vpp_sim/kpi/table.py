@@ -110,7 +110,7 @@ def _both_ways_kpis(result: Dispatch) -> dict[str, Kpi]:
         return {}
     found = both_ways(result.scenario, result.series)
     destroyed, gain = sum(each.destroyed_kwh for each in found), sum(each.gain for each in found)
-    words = "what that gains to first order: -(marginal price of the bus) x energy, less wear"
+    words = "what that gains to first order: -(price of one more kWh of use) x energy, less wear"
     return {
         "simultaneous_destroyed_kwh": Kpi(
             destroyed, "kWh", "energy destroyed by charging and discharging in one step, at the bus"

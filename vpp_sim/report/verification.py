@@ -233,6 +233,7 @@ def _inputs_checks(simulation: Simulation, document: Mapping[str, Any]) -> list[
             same = _same_inputs(name, inputs, result)
             checks.append(_said(f"{name}: its inputs are those of the scenario ({which} run)", same))
         checks += program_checks
+    notes |= set(simulation.scenario.weather_notes)
     checks.append(_said("run.json: every remark on the inputs is there", notes <= set(simulation.optimal.notes)))
     return checks
 

@@ -202,6 +202,11 @@ class Scenario:
                 raise InputError([self._placed(fault, "weather") for fault in error.faults]) from None
         return self._lazy.weather
 
+    @property
+    def weather_notes(self) -> tuple[str, ...]:
+        """Remarks on the weather, where anything has asked for it."""
+        return () if self._lazy.weather is None else tuple(f"weather: {note}" for note in self._lazy.weather.notes)
+
     def context(self) -> Context:
         """The outside as components see it."""
         return Context(self.grid, self.site, self.tariff, self.base_dir, self.read_weather)

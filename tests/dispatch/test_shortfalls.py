@@ -1,0 +1,69 @@
+"""What soft limits left undone is listed with time, size and price; and what is said of the weather, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vpp_sim.dispatch import dispatch
+from vpp_sim.kpi import simulate
+from vpp_sim.report.folder import read_folder, write_folder
+from vpp_sim.scenario import Scenario
+
+SmallSite = Callable[..., Scenario]
+Station = Callable[..., dict[str, Any]]
+OUTAGES = [
+    {"start": "2025-06-02 08:00", "end": "2025-06-02 10:00"},
+    {"start": "2025-06-02 20:00", "end": "2025-06-02 21:00"},
+]
+
+
+def test_every_soft_limit_lists_its_spans_and_the_costs_add_up(
+    site: SmallSite, station: Station, tmp_path: Path
+) -> None:
+    """A load of 50 kW at 3 per kWh, in three hours without grid; a car that may charge for one of them only."""
+    run = simulate(
+        site(
+            grid={"kind": "grid", "import_limit_kw": 100.0, "outages": OUTAGES},
+            park={"kind": "load", "profile": 50.0, "sheddable_share": 1.0, "value_of_lost_load_per_kwh": 3.0},
+            cars=station([("08:00", "09:00", 7.0, 10.0)]),
+        )
+    )
+    table = run.optimal.tables["park.shortfalls"]
+    assert [f"{moment:%H:%M}" for moment in table["begin"]] == ["08:00", "20:00"]
+    assert [f"{moment:%H:%M}" for moment in table["end"]] == ["10:00", "21:00"]
+    assert table["energy_kwh"].tolist() == pytest.approx([100.0, 50.0])
+    assert table["cost"].tolist() == pytest.approx([300.0, 150.0])
+    assert run.optimal.tables["cars.shortfalls"]["energy_kwh"].tolist() == pytest.approx([7.0])
+    assert any(
+        note.startswith(
+            "park: load shed: 150.0 kWh in 2 spans of time, priced at 450.00 CNY; most from 2025-06-02 08:00"
+        )
+        for note in run.optimal.notes
+    )
+    kpis = run.summary.kpis
+    assert kpis["penalty_cost"].value == pytest.approx(450.0 + 70.0)
+    assert kpis["operating_cost_with_penalty"].value == pytest.approx(kpis["operating_cost"].value + 520.0)
+    # without control the car is charged all the same, and what that asks of the connection is told
+    assert run.baseline.tables["grid.shortfalls"]["energy_kwh"].sum() == pytest.approx(7.0)
+    write_folder(run, tmp_path / "run")
+    read = read_folder(tmp_path / "run")
+    assert read.optimal.tables["park.shortfalls"]["energy_kwh"].tolist() == pytest.approx([100.0, 50.0])
+
+
+def test_a_site_that_lacks_nothing_lists_nothing(site: SmallSite) -> None:
+    run = dispatch(site(park={"kind": "load", "profile": 50.0}))
+    assert not any("shortfalls" in name for name in run.tables)
+
+
+@pytest.mark.parametrize("roofs", [0, 1, 3])
+def test_the_weather_is_remarked_upon_once(site: SmallSite, roofs: int) -> None:
+    """However many PV plants there are, and where only the cooling of racks asks for the weather."""
+    parts = {f"roof{number}": {"kind": "pv", "capacity_kw": 10.0} for number in range(roofs)}
+    centre = {"kind": "data_centre", "racks": 2.0, "pue": {"model": "plateau", "liquid_share": 0.0}}
+    notes = dispatch(site(centre=centre, **parts)).notes
+    assert len([note for note in notes if "synthetic year of Xining" in note]) == 1
+    assert any(note.startswith("weather: synthetic year of Xining") for note in notes)

@@ -1,0 +1,66 @@
+"""What a site asked for and did not get, at the price put on it: spans of time with their size, by component."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vpp_sim.components.base import Shortfall
+from vpp_sim.dispatch.result import Dispatch
+from vpp_sim.time_grid import TimeGrid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: A power below this share of the largest shortfall (and below 1e-6 kW) is a solver's rounding.
+NOTHING = 1e-6
+#: The table of a component's shortfalls; absent where there are none.
+TABLE = "shortfalls"
+
+
+def with_shortfalls(result: Dispatch) -> Dispatch:
+    """The dispatch with a table `component.shortfalls` and a note for every component that went short."""
+    tables, notes = dict(result.tables), list(result.notes)
+    for name, component in result.scenario.components.items():
+        table = shortfall_table(component.shortfalls(result.values(name)), result.grid)
+        if table.empty:
+            continue
+        tables[f"{name}.{TABLE}"] = table
+        for what, rows in table.groupby("what", sort=False):
+            worst = rows.nlargest(1, "energy_kwh").to_dict("records")[0]
+            spans = f"{len(rows):,} spans of time" if len(rows) > 1 else "one span of time"
+            notes.append(
+                f"{name}: {what}: {rows['energy_kwh'].sum():,.1f} kWh in {spans}, priced at {rows['cost'].sum():,.2f} "
+                f"{result.scenario.currency}; most from {worst['begin']:%Y-%m-%d %H:%M} to "
+                f"{worst['end']:%Y-%m-%d %H:%M}: {worst['energy_kwh']:,.1f} kWh, up to {worst['peak_kw']:,.1f} kW"
+            )
+    return replace(result, tables=tables, notes=tuple(notes))
+
+
+def shortfall_table(shortfalls: tuple[Shortfall, ...], grid: TimeGrid) -> pd.DataFrame:
+    """One row per span: what, begin, end (local time), hours, energy_kwh, peak_kw, cost."""
+    import pandas as pd
+
+    step = pd.Timedelta(minutes=grid.step_minutes)
+    rows = []
+    for shortfall in shortfalls:
+        power = shortfall.power_kw
+        short = power > NOTHING * max(1.0, float(power.max(initial=0.0)))
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], short, [False]]).astype(np.int8)))
+        for begin, end in zip(edges[::2], edges[1::2], strict=True):
+            energy = float(power[begin:end].sum()) * grid.step_hours
+            rows.append(
+                {
+                    "what": shortfall.what,
+                    "begin": grid.local[begin],
+                    "end": grid.local[end - 1] + step,
+                    "hours": float(end - begin) * grid.step_hours,
+                    "energy_kwh": energy,
+                    "peak_kw": float(power[begin:end].max()),
+                    "cost": energy * shortfall.price_per_kwh,
+                }
+            )
+    columns = ["what", "begin", "end", "hours", "energy_kwh", "peak_kw", "cost"]
+    return pd.DataFrame(rows, columns=columns)
