@@ -138,7 +138,7 @@ def size_map(curve: Curve, currency: str) -> Figure:
     best_x, best_y = curve.optimum[first.path], curve.optimum[second.path]
     for ax in (cost, share):
         ax.plot(*(axis.ravel() for axis in np.meshgrid(x, y)), ".", color=INK, markersize=2.5, alpha=0.5)
-        star = ax.plot([best_x], [best_y], marker="*", markersize=13, color=VERMILION, linestyle="", clip_on=False)[0]
+        star = ax.plot([best_x], [best_y], "*", markersize=13, color=VERMILION, clip_on=False, zorder=6)[0]
         star.set_markeredgecolor("white")
         ax.set_xlabel(words_of(first.path))
         thousands(ax, "x")
