@@ -395,3 +395,19 @@ def test_what_adding_up_shows_needs_no_solving(site: SmallSite) -> None:
     enough = scenario.with_components(store=adjusted(site(store=STORE).components["store"], {"energy_kwh": 1.0}))
     assert impossible(enough, enough.read_inputs()) is None
     assert not can_be_run(enough)
+
+
+def test_a_plan_that_single_vehicles_cannot_carry_out_is_told_as_such(site: SmallSite, station: Station) -> None:
+    """In the hour without grid the one car that could lend energy has just left; a class of both could, in sum."""
+    cars = station(
+        [("00:00", "06:00", 2.0, 5.0), ("05:00", "12:00", 2.0, 5.0)],
+        mode="v2g",
+        laxity_classes=1,
+        v2g={"battery_kwh": 30.0, "arrival_soc": 0.3, "soc_min": 0.3},
+    )
+    scenario = site(grid=grid(6.0, (6, 7)), park=LOAD | {"profile": 5.0}, cars=cars)
+    error = failure(scenario)
+    assert "but not once each charging session is served in its own time" in str(error)
+    assert error.findings[0]["spans"][0]["start"] == "2025-06-02 06:00"
+    (remedy,) = (each for each in error.remedies if each["component"] == "park")
+    assert can_be_run(changed(scenario, remedy["set"]))

@@ -57,17 +57,18 @@ def explained(
     inputs: Mapping[str, Inputs],
     *,
     pinned: LinearProgram | None = None,
+    after_hand_back: bool = False,
     trial: Trial | None = None,
     progress: Callable[[str], None] = lambda phase: None,
 ) -> Explanation:
     """Why nothing meets every limit of a scenario; with a `trial` (which runs a scenario) also what would do.
 
-    `pinned` is the program that has no point where that is not the scenario's own, but the one in which sessions were
-    given what they must have.
+    `pinned` is the program that has no point where that is not the scenario's own: numbers that a study holds fixed,
+    or (`after_hand_back`) what sessions must have.
     """
     progress("nothing meets every limit: finding out what is wanting")
     findings, relaxed = _bus_findings(scenario, inputs, pinned)
-    advice = "" if pinned is None else AFTER_HAND_BACK
+    advice = AFTER_HAND_BACK if after_hand_back else ""
     if not findings and relaxed is None:
         findings = _own_findings(scenario, inputs)
         advice = "look at minimum states, losses, sizes and how the horizon ends"

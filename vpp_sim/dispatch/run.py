@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -77,13 +78,14 @@ def completed(steps: Steps[T]) -> T:
 
 
 class NoPointError(Exception):
-    """A program has no point, or no lowest one; it is the scenario's own, or that after a hand-back."""
+    """A program has no point, or no lowest one; `is_own` unless a study or a hand-back has changed its numbers."""
 
     def __init__(self, status: SolveStatus, program: LinearProgram) -> None:
         super().__init__(status.value)
         self.status = status
         self.program = program
         self.after_hand_back = False
+        self.is_own = True
 
 
 def dispatch(
@@ -169,7 +171,9 @@ def solved_program(
     try:
         return completed(_solved(program, solver or scenario.dispatch.solver, options))
     except NoPointError as stopped:
-        raise _infeasible(scenario, inputs, stopped, remedies=True) from None
+        # of numbers that a study holds fixed, nobody knows what else could be changed
+        stopped.is_own = _is_own(program, scenario, inputs)
+        raise _infeasible(scenario, inputs, stopped, remedies=stopped.is_own) from None
 
 
 def plan_of(scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solution: Solution) -> Dispatch:
@@ -446,16 +450,33 @@ def _infeasible(
         return InfeasibleError(
             "the cost has no lower bound, says the solver, but no flow is paid for without a limit; try another solver"
         )
-    trial = _can_be_run if remedies else None
-    pinned = stopped.program if stopped.after_hand_back else None
-    explanation = explained(scenario, inputs, pinned=pinned, trial=trial, progress=progress)
+    trial = partial(_can_be_run, carried_out=stopped.after_hand_back) if remedies else None
+    pinned = stopped.program if stopped.after_hand_back or not stopped.is_own else None
+    explanation = explained(
+        scenario, inputs, pinned=pinned, after_hand_back=stopped.after_hand_back, trial=trial, progress=progress
+    )
     return InfeasibleError(str(explanation), explanation.to_list())
 
 
-def _can_be_run(scenario: Scenario, inputs: Mapping[str, Inputs]) -> bool:
-    """Whether a scenario has a certified dispatch."""
+def _can_be_run(scenario: Scenario, inputs: Mapping[str, Inputs], *, carried_out: bool) -> bool:
+    """Whether a scenario has a certified plan, and (`carried_out`, or where in doubt) one that can be carried out."""
     try:
-        completed(_dispatched(scenario, inputs, "auto", {}, lambda phase: None))
+        if carried_out or any(component.simpler() is not None for component in scenario.components.values()):
+            completed(_dispatched(scenario, inputs, "auto", {}, lambda phase: None))
+        else:
+            completed(_solved(build_program(scenario, inputs), "auto", SolveOptions()))
     except (NoPointError, SolverLimitError):
         return False
     return True
+
+
+def _is_own(program: LinearProgram, scenario: Scenario, inputs: Mapping[str, Inputs]) -> bool:
+    """Whether a program is that of the scenario, with no numbers changed by a study."""
+    own = build_program(scenario, inputs)
+    pairs = (
+        (own.lower, program.lower),
+        (own.upper, program.upper),
+        (own.row_lower, program.row_lower),
+        (own.row_upper, program.row_upper),
+    )
+    return all(np.array_equal(one, other) for one, other in pairs)

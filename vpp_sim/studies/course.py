@@ -322,7 +322,9 @@ def completed_together(steps: Sequence[Steps[Dispatch]], numbers: Sequence[int])
         except StopIteration as stop:
             finished[position] = stop.value
         except VppSimError as error:
-            raise type(error)(f"year {numbers[position] + 1}: {error}") from error
+            dated = type(error)(f"year {numbers[position] + 1}: {error}")
+            vars(dated).update(vars(error))
+            raise dated from error
 
     for position in range(len(steps)):
         advance(position, None)
