@@ -65,8 +65,8 @@ def days_in_words(grid: TimeGrid, wanting: BoolArray) -> str:
     number = np.unique(grid.day[wanting]).size
     hours = grid.hour_of_day[wanting]
     part = next((word for word, first, last in PARTS_OF_DAY if ((hours >= first) & (hours < last)).all()), "days")
-    word = part.removesuffix("s") if number == 1 else part
-    return f"{number:,} {word} of {grid.num_days:,} days" if grid.num_days > 1 else ""
+    word = "" if part == "days" else f"{part.removesuffix('s') if number == 1 else part} "
+    return f"{number:,} {word}of {grid.num_days:,} days" if grid.num_days > 1 else ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Remedy:
         """By how much a number changes."""
         if isinstance(self.value, bool | str) or isinstance(self.to, bool | str):
             return None
-        return self.to - self.value
+        return round(self.to - self.value, 12)
 
     @property
     def rises(self) -> bool:
