@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import numpy as np
 import pytest
 
 from vpp_sim import load_scenario
 from vpp_sim.dispatch.run import dispatch_steps
-from vpp_sim.lp import LinearProgram, ProgramBuilder, SolveOptions, SolveStatus, certify, solve, solve_batch
+from vpp_sim.lp import LinearProgram, ProgramBuilder, Solution, SolveOptions, SolveStatus, certify, solve, solve_batch
 from vpp_sim.lp.alike import Alike
 from vpp_sim.lp.certificate import certify_alike
 from vpp_sim.lp.solvers.structured import declined, interior_point, try_structured
@@ -331,6 +332,26 @@ def test_the_time_limit_holds():
         assert solution.status is SolveStatus.TIME_LIMIT
         assert solution.primal is None
         assert solution.message.startswith("stopped at the time limit after 0 iterations")
+
+
+def test_the_time_limit_is_one_for_both_solvers(monkeypatch):
+    """HiGHS gets what the structured solver left of it, not the whole limit once more."""
+    given = []
+
+    def slow(program, options):
+        time.sleep(0.05)
+        return structured_solver._refused("slow")
+
+    def recorded(self, program, options):
+        given.append(options.time_limit_seconds)
+        return Solution(status=SolveStatus.TIME_LIMIT, solver="highs")
+
+    monkeypatch.setattr("vpp_sim.lp.solvers.structured.attempt_for_auto", slow)
+    monkeypatch.setattr("vpp_sim.lp.solvers.highs.HighsSolver.solve", recorded)
+    assert solve(_store(200), "auto", SolveOptions(time_limit_seconds=10.0)).status is SolveStatus.TIME_LIMIT
+    assert 0.0 < given[0] <= 9.95
+    solve(_store(200), "auto", SolveOptions(time_limit_seconds=0.01))
+    assert given[1] == 0.0
 
 
 def test_a_spoilt_cache_file_is_compiled_again(tmp_path, monkeypatch):

@@ -39,9 +39,13 @@ class AutoSolver:
         warm = options.warm_start is not None and options.warm_start.basis is not None
         if options.algorithm is not None or warm:
             return HighsSolver().solve(program, options)
+        started = time.perf_counter()
         attempt = attempt_for_auto(program, options)
         if attempt.solution.status in (SolveStatus.OPTIMAL, SolveStatus.TIME_LIMIT):
             return attempt.solution
+        if options.time_limit_seconds is not None:
+            left = max(options.time_limit_seconds - (time.perf_counter() - started), 0.0)
+            options = replace(options, time_limit_seconds=left)
         solution = HighsSolver().solve(program, options)
         return replace(solution, notes=(*solution.notes, f"not the structured solver: {attempt.reason}"))
 
