@@ -253,6 +253,9 @@ class Search:
         for _ in range(RATIOS):
             here = self._built(build_target_search, {candidate: candidate.at(amount)})
             there = self._built(build_target_search, {candidate: candidate.at(amount) + candidate.sign * step})
+            if there is None:  # beyond the last bound there is, such as a share of 0
+                step = -step
+                there = self._built(build_target_search, {candidate: candidate.at(amount) + candidate.sign * step})
             if here is None or there is None:
                 return None
             best = solve(*self._with_largest_margin(here, candidate), OPTIONS)
