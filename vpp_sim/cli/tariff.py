@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 )
 @click.option("--no-search", is_flag=True, help="Do not look where the cheapest basis changes (saves solves).")
 @click.option(
+    "--quarter-hours/--no-quarter-hours",
+    "quarter_hours",
+    default=None,
+    help="Solve the basis in use on quarter-hours too, to see what hourly steps leave out of the peak; up to 52 days "
+    "if left out, for a year of quarter-hours takes long.",
+)
+@click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Result folder [results/NAME OF THE FILE-tariff]."
 )
 @click.option("--solver", metavar="NAME", help="auto, highs, or pulp:NAME (pulp:CBC); overrides the scenario.")
@@ -42,6 +49,7 @@ def tariff(
     with_storage: bool | None,
     searches: tuple[str, ...],
     no_search: bool,
+    quarter_hours: bool | None,
     out: Path | None,
     solver: str | None,
 ) -> None:
@@ -64,7 +72,14 @@ def tariff(
     folder = out or Path("results") / f"{Path(path).stem}-tariff"
     side = {None: "both", True: "with", False: "without"}[with_storage]
     with phases() as progress:
-        study = compare_bases(scenario, storage=side, along=along, solver=solver, progress=progress)  # type: ignore[arg-type]
+        study = compare_bases(
+            scenario,
+            storage=side,  # type: ignore[arg-type]
+            along=along,
+            quarter_hours=quarter_hours,
+            solver=solver,
+            progress=progress,
+        )
         progress("writing the results")
         files = {"bases.csv": csv(study.table), "bases.png": png(lambda: figures.bases(study))}
         for search in study.searches:
@@ -181,7 +196,11 @@ def sentences(study: BillingStudy) -> list[str]:
         )
     minutes = study.scenario.grid.step_minutes
     if not study.understatements and 15 % minutes:
-        word = "and so understated" if minutes % 15 == 0 else "which may be more or less"
+        word = (
+            "and so understated (--quarter-hours says by how much)"
+            if minutes % 15 == 0
+            else "which may be more or less"
+        )
         lines.append(f"demand is measured on steps of {minutes} minutes, not on quarter-hours, {word}")
     if study.scenario.tariff.assumptions:
         about = "; ".join(source.about for source in study.scenario.tariff.assumptions)

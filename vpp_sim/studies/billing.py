@@ -46,8 +46,8 @@ DEFAULT_POINTS: Final = 5
 #: Default ranges, as multiples of what the site has.
 STORAGE_RANGE: Final = (0.0, 2.0)
 LARGEST_TRANSFORMER: Final = 2.0
-#: Most quarter-hours that are solved to see what longer steps understate.
-MOST_QUARTER_HOURS: Final = 110_000
+#: Most quarter-hours that are solved unasked to see what longer steps understate.
+MOST_QUARTER_HOURS: Final = 5_000
 QUARTER_HOUR_MINUTES: Final = 15
 
 #: Numbers that a search knows by a word of its own, with their unit; every other is reached by its path.
@@ -221,7 +221,7 @@ def compare_bases(
     *,
     storage: Storage = "both",
     along: Sequence[Along] | None = None,
-    quarter_hours: bool = True,
+    quarter_hours: bool | None = None,
     solver: str | None = None,
     progress: Progress = lambda phase: None,
 ) -> BillingStudy:
@@ -231,8 +231,8 @@ def compare_bases(
         scenario: the site; its tariff's `demand` and `demand_options` are the bases.
         storage: which of the two to look at.
         along: numbers to search a switch along; `transformer_kva` and `storage_scale` where left out, none if empty.
-        quarter_hours: for steps longer than 15 minutes, also solve the basis in use on quarter-hours to see what the
-            steps understate.
+        quarter_hours: for steps of 30 and 60 minutes, also solve the basis in use on quarter-hours to see what the
+            steps understate; where left out, up to MOST_QUARTER_HOURS of them.
         solver: overrides the scenario's.
         progress: told what is being done.
 
@@ -269,7 +269,7 @@ def compare_bases(
     understated = []
     for side in sides:
         case = next((case for case in cases if case.in_use and case.storage == side), None)
-        if quarter_hours and case is not None and _counts_in_steps(case.scenario):
+        if case is not None and _wants_quarter_hours(case.scenario, quarter_hours):
             progress(f"the basis in use on quarter-hours, {'with' if side else 'without'} storage")
             understated += _understatement(case, planner.plans([_variant(planner, scenario, case.scenario)])[0], solver)
     return replace(study, searches=searches, understatements=understated)
@@ -621,12 +621,13 @@ def _price_setter(scenario: Scenario, along: Along) -> tuple[Callable[[Scenario,
     return at, found.pop() if len(found) == 1 else np.nan
 
 
-def _counts_in_steps(scenario: Scenario) -> bool:
-    """Whether demand is measured here on steps of whole quarter-hours, but longer, and not on too many."""
+def _wants_quarter_hours(scenario: Scenario, asked: bool | None) -> bool:
+    """Whether demand is measured here on longer steps of whole quarter-hours, which are wanted or few enough."""
     grid = scenario.grid
-    quarter_hours, rest = divmod(grid.step_minutes, QUARTER_HOUR_MINUTES)
-    measured = isinstance(basic_rule(scenario.tariff.demand), MaxDemand | ContractedDemand)
-    return measured and rest == 0 and quarter_hours > 1 and grid.num_steps * quarter_hours <= MOST_QUARTER_HOURS
+    count, rest = divmod(grid.step_minutes, QUARTER_HOUR_MINUTES)
+    if rest or count <= 1 or not isinstance(basic_rule(scenario.tariff.demand), MaxDemand | ContractedDemand):
+        return False
+    return grid.num_steps * count <= MOST_QUARTER_HOURS if asked is None else asked
 
 
 def _understatement(case: _Case, plan: Plan | None, solver: str | None) -> list[Understatement]:
