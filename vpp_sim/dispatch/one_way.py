@@ -51,7 +51,9 @@ THRESHOLD = 1e-6
 #: Solvers that can do without opposite flows.
 EXACT_SOLVERS = ("auto", "highs")
 #: Relative gap at which the mixed-integer program counts as solved.
-MIP_GAP = 1e-7
+MIP_GAP = 1e-6
+#: Seconds for all rounds together where the scenario says no `time_limit_seconds`: days that are alike take very long.
+LONGEST_SECONDS = 300.0
 #: Rounds of adding binaries; each adds at least one step, a few do.
 ROUNDS = 50
 
@@ -148,9 +150,8 @@ def held_one_way(
         chosen |= more
         _refuse_unbounded(scenario, program, into[chosen], out[chosen])
         rounds += 1
-        limit = options.time_limit_seconds
-        left = None if limit is None else limit - (time.perf_counter() - started)
-        if rounds > ROUNDS or (left is not None and left <= 0):
+        left = (options.time_limit_seconds or LONGEST_SECONDS) - (time.perf_counter() - started)
+        if rounds > ROUNDS or left <= 0:
             raise SolverLimitError(f"dispatch.exact: not done after {rounds - 1} rounds; raise time_limit_seconds")
         exact, gap = solve_one_way(
             program, into[chosen], out[chosen], MIP_GAP, replace(options, time_limit_seconds=left)
@@ -158,13 +159,14 @@ def held_one_way(
         if exact.primal is None:
             raise SolverLimitError(f"dispatch.exact: {exact.status.value} ({exact.message})")
         primal = exact.primal
+    stopped = ", stopped at the time limit: another choice may be better by that much" if gap > MIP_GAP else ""
     upper = program.upper.copy()
     smaller = np.where(primal[into] <= primal[out], into, out)[free]
     upper[smaller] = program.lower[smaller]
     seconds = time.perf_counter() - started
     note = (
         f"exact: one direction in every step, with {int(chosen.sum()):,} binaries in {rounds} rounds, "
-        f"MIP gap {gap:.1e}, {seconds:.1f} s"
+        f"MIP gap {gap:.1e}{stopped}, {seconds:.1f} s"
     )
     return program.with_numbers(upper=upper), note
 

@@ -99,7 +99,8 @@ class DispatchOptions(StrictModel):
     solver: str = quantity("solver of the linear program: auto, highs, structured, or pulp:NAME", default="auto")
     time_limit_seconds: float | None = quantity("longest time for one solve", unit="s", default=None, gt=0)
     exact: bool = quantity(
-        "never charge and discharge, or import and export, in one step, by binaries where it would pay; HiGHS only",
+        "never charge and discharge, or import and export, in one step, by binaries where it would pay; HiGHS "
+        "only, for 300 s where no time limit is given, and the gap that is left is told",
         default=False,
     )
 

@@ -80,6 +80,8 @@ def solve_one_way(
 ) -> tuple[Solution, float]:
     """The program in which of each pair of columns one is at most 0, solved with a binary per pair; and the MIP gap.
 
+    At the time limit the best point so far counts, if there is one: the gap says how far it may be from the optimum.
+
     `first` and `second` are columns with finite upper bounds and lower bounds of 0; the point is that of the program's
     own columns, and there are no duals.
     """
@@ -114,8 +116,9 @@ def solve_one_way(
         "algorithm": "branch and bound",
     }
     message = highs.modelStatusToString(status)
-    if status != highspy.HighsModelStatus.kOptimal:
-        late = status == highspy.HighsModelStatus.kTimeLimit
+    late = status == highspy.HighsModelStatus.kTimeLimit
+    has_point = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
+    if status != highspy.HighsModelStatus.kOptimal and not (late and has_point):
         return Solution(status=SolveStatus.TIME_LIMIT if late else SolveStatus.ERROR, message=message, **common), np.inf
     primal = np.array(highs.getSolution().col_value[:columns], dtype=np.float64)
     objective = float((program.cost * primal).sum()) + program.cost_offset
