@@ -1,8 +1,8 @@
 """How large a scenario may be: time and memory of runs far above the usual, each as a whole command from a file.
 
-    python -m benchmarks.limits                    # all of them, half an hour
-    python -m benchmarks.limits cars wide_csv      # some of them
-    python -m benchmarks.limits --share 0.02       # all of them, small: what the tests run
+    python -m benchmarks.limits cars long_csv wide_csv     # minutes
+    python -m benchmarks.limits components --share 0.08    # a month; the year takes HiGHS very long (docs/limits.md)
+    python -m benchmarks.limits --share 0.02               # all of them, small
 
     components   a year of 5-minute steps (105,120) with 50 components
     cars         a year of 1,000 cars, each with a session of its own every day, from a table of 365,000 sessions
