@@ -1,4 +1,4 @@
-"""Files of a study: tables as CSV, figures as PNG; added to the folder of a run, or a folder of their own."""
+"""Files of a study, tables as CSV and figures as PNG, and the folder that they make."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vpp_sim.errors import InputError
 from vpp_sim.report.figures.style import page_style
-from vpp_sim.report.folder import amended, check_place, write_json
+from vpp_sim.report.folder import check_place, write_json
 from vpp_sim.whole_files import reason, whole_folder
 
 if TYPE_CHECKING:
@@ -33,17 +33,6 @@ def png(draw: Callable[[], Figure]) -> bytes:
 def csv(table: pd.DataFrame) -> bytes:
     """A table as CSV."""
     return str(table.to_csv(index=False, lineterminator="\n")).encode()
-
-
-def add_to_run_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put files into the folder of a run, under its seal.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    with amended(folder) as made:
-        for name, content in files.items():
-            (made / name).write_bytes(content)
 
 
 def check_study_place(folder: Path) -> None:
