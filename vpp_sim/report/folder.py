@@ -341,6 +341,7 @@ def seal_of(record: Mapping[str, Any]) -> str:
 
 
 def write_scenario(scenario: Scenario, path: Path) -> None:
+    """Write a scenario as resolved, as YAML that can be run again."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
