@@ -28,13 +28,15 @@ from vpp_sim.dispatch.build import (
     build_target_search,
 )
 from vpp_sim.dispatch.explanation import Explanation, Finding, days_in_words, exact, figure, joined, spans_of
-from vpp_sim.dispatch.remedies import OPTIONS, Relaxed, Search, Trial, candidates
+from vpp_sim.dispatch.remedies import Relaxed, Search, Trial, candidates
 from vpp_sim.dispatch.targets import shortfall_name
-from vpp_sim.lp import LinearProgram, solve
+from vpp_sim.lp import LinearProgram, SolveOptions, solve
 from vpp_sim.lp.program import GlobalBlock, StepBlock
 from vpp_sim.lp.relax import activity, elastic, violation, with_peaks
 from vpp_sim.scenario import Scenario
 
+#: How what is wanting is searched: by simplex, for few steps that are short, and duals; presolve takes longer here.
+OPTIONS = SolveOptions(algorithm="simplex_without_presolve", time_limit_seconds=300.0)
 #: Relative size below which a shortfall is a solver's rounding.
 WANTING = 1e-6
 #: How much dearer it is to break a law (a balance, a state's dynamics, a bound of 0) than a limit that was chosen.
@@ -48,6 +50,8 @@ BUS_ROWS = {
 AFTER_HAND_BACK = (
     "as a plan for divisible demand all limits hold, but not once each charging session is served in its own time"
 )
+#: What is said where no search comes to an end, or none finds anything.
+UNKNOWN = "what is wanting was not found in time, or is less than can be measured"
 #: Sources that a message names.
 NAMED_SOURCES = 6
 
@@ -77,12 +81,8 @@ def explained(
         advice = "a target with a price need not be met"
     if not findings:
         return Explanation(
-            (
-                Finding(
-                    "site", "limits", "missed", "-", 0.0, "the solver finds no point, but by less than can be measured"
-                ),
-            ),
-            advice="a limit is met exactly or not at all; widen the tightest one a little",
+            (Finding("site", "limits", "missed", "-", 0.0, UNKNOWN),),
+            advice="widen the tightest limit a little, or try fewer days",
         )
     if pinned is not None:
         # what would help the divisible plan says nothing here: only trials do

@@ -31,8 +31,8 @@ from vpp_sim.scenario import Scenario
 Trial = Callable[[Scenario, Mapping[str, Inputs]], bool]
 Builder = Callable[[Scenario, Mapping[str, Inputs]], LinearProgram]
 
-#: How searches are solved: by simplex, for exact numbers, few steps that are short, and duals.
-OPTIONS = SolveOptions(algorithm="simplex", time_limit_seconds=120.0)
+#: How changes are searched: by simplex, for exact numbers.
+OPTIONS = SolveOptions(algorithm="simplex", time_limit_seconds=300.0)
 #: Digits of a proposed change, and by how many of the last digit it may be raised until it is enough.
 DIGITS, RAISES = 3, 4
 #: A change of more than this many times the value (or 1) is none that anybody would make.
@@ -258,7 +258,7 @@ class Search:
                 there = self._built(build_target_search, {candidate: candidate.at(amount) + candidate.sign * step})
             if here is None or there is None:
                 return None
-            best = solve(*self._with_largest_margin(here, candidate), OPTIONS)
+            best = solve(self._with_largest_margin(here, candidate), "auto")
             if not best.is_optimal or best.primal is None:
                 return None
             row = here.rows(row_name(candidate.owner))
@@ -273,7 +273,7 @@ class Search:
                 break
         return amount if 0.0 < amount <= candidate.reach * (1.0 + 1e-9) else None
 
-    def _with_largest_margin(self, program: LinearProgram, candidate: Candidate) -> tuple[LinearProgram, str]:
+    def _with_largest_margin(self, program: LinearProgram, candidate: Candidate) -> LinearProgram:
         """The search in which one target has as much to spare as can be, and the other hard ones hold."""
         lower, upper, cost = program.lower.copy(), program.upper.copy(), np.zeros(program.num_columns)
         for name, target in self.scenario.targets.items():
@@ -281,7 +281,7 @@ class Search:
                 upper[program.columns(shortfall_name(name))] = 0.0
         own = program.columns(shortfall_name(candidate.owner))
         lower[own], cost[own] = -np.inf, 1.0
-        return program.with_numbers(lower=lower, upper=upper, cost=cost), "highs"
+        return program.with_numbers(lower=lower, upper=upper, cost=cost)
 
     def _built(self, build: Builder, changes: Mapping[Candidate, float | str | bool]) -> LinearProgram | None:
         made = self.variant(changes)
