@@ -55,7 +55,6 @@ class Flexible:
     bus_kw_per_kw: FloatArray | None = None
     missed_kw: FloatArray | None = None
     missed_price_per_kwh: float = 0.0
-    waiting_price_per_kwh_hour: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -220,7 +219,6 @@ def from_scenario(scenario: Scenario, inputs: Mapping[str, Inputs] | None = None
 
 def _charging(name: str, station: EvStation, read: Inputs, grid: TimeGrid) -> Flexible:
     """The sum of the sessions of one managed station."""
-    from vpp_sim.components.base import EARLIEST_SERVICE_PRICE
     from vpp_sim.components.ev_station import backlog_room_kwh
 
     sessions = read.tables["sessions"]
@@ -234,13 +232,11 @@ def _charging(name: str, station: EvStation, read: Inputs, grid: TimeGrid) -> Fl
         longest_backlog_kwh=backlog_room_kwh(earliest, latest),
         missed_kw=connected,
         missed_price_per_kwh=station.value_of_unserved_per_kwh,
-        waiting_price_per_kwh_hour=EARLIEST_SERVICE_PRICE,
     )
 
 
 def _compute(name: str, centre: DataCentre, read: Inputs, grid: TimeGrid) -> tuple[Flexible, FloatArray]:
     """The one waiting class of a data centre, and the facility power of idle racks (num_steps,) [kW]."""
-    from vpp_sim.components.base import EARLIEST_SERVICE_PRICE
 
     if len(centre.classes) != 1 or not centre.classes[0].interruptible or not centre.classes[0].delay_steps(grid):
         raise ValueError(f"{name}: a reference case has one class of compute, which waits and may be interrupted")
@@ -258,9 +254,20 @@ def _compute(name: str, centre: DataCentre, read: Inputs, grid: TimeGrid) -> tup
         bus_kw_per_kw=pue,
         missed_kw=waited / grid.step_hours + arrivals,  # no more can be at hand: not a limit
         missed_price_per_kwh=work.value_of_missed_work_per_kwh,
-        waiting_price_per_kwh_hour=EARLIEST_SERVICE_PRICE,
     )
     return flexible, pue * centre.idle_share * racks_kw
+
+
+def without_ties(scenario: Scenario, program: LinearProgram) -> LinearProgram:
+    """A scenario's program without the small prices that decide between equal plans, which no peer has."""
+    from vpp_sim.components.base import name_weight
+
+    cost, there = program.cost.copy(), {block.name for block in program.step_blocks}
+    for name, component in scenario.components.items():
+        for quantity_name, price in component.tie_prices().items():
+            if (block := f"{name}.{quantity_name}") in there:
+                cost[program.columns(block)] -= price * name_weight(name) * scenario.grid.step_hours
+    return program.with_numbers(cost=cost)
 
 
 def program(case: ReferenceCase) -> LinearProgram:
@@ -314,9 +321,7 @@ def program(case: ReferenceCase) -> LinearProgram:
     balance = [(generation, 1.0), (bought, 1.0), (sold, -1.0), (discharge, 1.0), (charge, -1.0)]
     for load in case.flexible:
         served = builder.variables(f"{load.name}.served_kw", upper=load.power_kw)
-        backlog = builder.variables(
-            f"{load.name}.backlog_kwh", upper=load.longest_backlog_kwh, cost=load.waiting_price_per_kwh_hour * dt
-        )
+        backlog = builder.variables(f"{load.name}.backlog_kwh", upper=load.longest_backlog_kwh)
         queue = [(backlog, 1.0), (backlog.previous, -1.0), (served, dt)]
         if load.missed_kw is not None:
             price = load.missed_price_per_kwh * dt

@@ -103,7 +103,6 @@ def _add_flexible(system: solph.EnergySystem, site: solph.Bus, work: Flexible, s
             nominal_capacity=longest,
             initial_storage_level=0.0,
             max_storage_level=np.concatenate([[0.0], work.longest_backlog_kwh / longest]),
-            storage_costs=work.waiting_price_per_kwh_hour,
             balanced=False,
         ),
     )

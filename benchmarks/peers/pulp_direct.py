@@ -67,9 +67,6 @@ def _build(case: ReferenceCase) -> pulp.LpProblem:
         for t in steps
     ) + case.demand_price_per_kw_month * pulp.lpSum(peak.values())
     for flexible in case.flexible:
-        if flexible.waiting_price_per_kwh_hour:
-            price = flexible.waiting_price_per_kwh_hour * dt
-            cost += pulp.lpSum(price * energy for energy in backlog[flexible.name].values())
         if flexible.missed_kw is not None:
             price = flexible.missed_price_per_kwh * dt
             cost += pulp.lpSum(price * power for power in missed[flexible.name].values())

@@ -115,7 +115,6 @@ def _network(case: ReferenceCase) -> pypsa.Network:
             e_nom=longest,
             e_min_pu=series(-flexible.longest_backlog_kwh / longest),
             e_max_pu=0.0,
-            marginal_cost_storage=-flexible.waiting_price_per_kwh_hour,
         )
         if flexible.missed_kw is not None:
             most = float(flexible.missed_kw.max())
