@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vpp_sim.components.base import Block, Bus, FloatArray, Inputs
+from vpp_sim.components.base import Block, Bus, FloatArray, Inputs, name_weight
 from vpp_sim.dispatch.targets import add_targets, shortfall_name
 from vpp_sim.lp import LinearProgram, ProgramBuilder
 from vpp_sim.scenario import Scenario
@@ -68,6 +68,17 @@ def _costing_only(program: LinearProgram, costs: Mapping[str, float]) -> LinearP
     for name, price in costs.items():
         cost[program.columns(name)] = price
     return program.with_numbers(cost=cost)
+
+
+def tie_break_cost(scenario: Scenario, program: LinearProgram, primal: FloatArray) -> float:
+    """What the prices that decide between plans of equal cost come to at a point; in the objective, in no figure."""
+    known = {block.name for block in program.step_blocks}
+    return sum(
+        price * name_weight(name) * float(primal[program.columns(f"{name}.{key}")].sum()) * scenario.grid.step_hours
+        for name, component in scenario.components.items()
+        for key, price in component.tie_prices().items()
+        if f"{name}.{key}" in known
+    )
 
 
 def marginal_price_per_kwh(scenario: Scenario, program: LinearProgram, row_dual: FloatArray) -> FloatArray:

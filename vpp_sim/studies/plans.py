@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from vpp_sim.components.base import Component, FreeSize, Inputs
 from vpp_sim.dispatch import Dispatch, build_program
+from vpp_sim.dispatch.build import tie_break_cost
 from vpp_sim.dispatch.run import plan_of, solved_program
 from vpp_sim.errors import InputError, SolverLimitError, nearest
 from vpp_sim.kpi import Summary, summarize
@@ -35,8 +36,10 @@ class Plan:
 
     @property
     def cost(self) -> float:
-        """The objective: bill, wear, penalties and annuities over the horizon."""
-        return self.solution.objective
+        """Bill, wear, penalties and annuities over the horizon: the objective without what decides ties."""
+        if self.solution.primal is None:
+            return self.solution.objective
+        return self.solution.objective - tie_break_cost(self.scenario, self.program, self.solution.primal)
 
     @property
     def years(self) -> float:
