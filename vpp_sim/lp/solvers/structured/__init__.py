@@ -28,7 +28,7 @@ over rows and globals, u = (dy, dg) solves K u = rhs with
 
     K = sum e e' / h + [0 G; G' -H],     rhs = (r, -fg) - sum e f / h,     dp = (f + e'u) / h.
 
-A column that does not move (bounds coincide) has 1/h = 0. rho = 1e-8 (`PROXIMAL`) is a proximal term rho/2 dp^2 on each
+A column that does not move (bounds coincide) has 1/h = 0. rho = 5e-9 (`PROXIMAL`) is a proximal term rho/2 dp^2 on each
 column: it leaves rho dp of dual infeasibility, which vanishes with the steps, it is all that a free column has, and it
 bounds 1/h. Without it an interior column's 1/h grows like p^2/mu to 1e13 while mu falls; dp = (f + e'u)/h then
 amplifies the rounding of u until rows cannot be met to better than 1e-7, as happened where the optimum is degenerate
