@@ -25,6 +25,8 @@ import numpy as np
 
 from vpp_sim.components.base import Check, Inputs
 from vpp_sim.dispatch import Dispatch, build_program
+from vpp_sim.dispatch.shortfalls import TABLE as SHORTFALLS
+from vpp_sim.dispatch.shortfalls import with_shortfalls
 from vpp_sim.errors import InputError, VppSimError
 from vpp_sim.kpi import Simulation, Summary, simulate
 from vpp_sim.lp import LinearProgram
@@ -204,8 +206,9 @@ def _outputs_checks(simulation: Simulation) -> list[Check]:
             )
             checks.append(_said(f"{name}: its derived series follow from the others ({which} run)", same))
             if values.tables:
-                carried_out = component.settle(values, final=True).tables
-                same = all(_same_table(table, values.tables.get(key)) for key, table in carried_out.items())
+                afresh = with_shortfalls(result).values(name).tables
+                afresh = {**component.settle(values, final=True).tables, SHORTFALLS: afresh.get(SHORTFALLS)}
+                same = all(_same_table(table, values.tables.get(key)) for key, table in afresh.items())
                 checks.append(_said(f"{name}: its tables are what the plan comes to ({which} run)", same))
     return checks
 
@@ -247,9 +250,11 @@ def _same_inputs(name: str, inputs: Inputs, result: Dispatch) -> bool:
     return all(_same_table(table, values.tables.get(key)) for key, table in inputs.tables.items())
 
 
-def _same_table(ours: pd.DataFrame, written: pd.DataFrame | None) -> bool:
-    """Whether a table has all rows and columns of ours; it may have more columns."""
-    if written is None or len(written) != len(ours) or not set(ours) <= set(written):
+def _same_table(ours: pd.DataFrame | None, written: pd.DataFrame | None) -> bool:
+    """Whether a table has all rows and columns of ours; it may have more columns. None is no table."""
+    if ours is None or written is None:
+        return ours is written
+    if len(written) != len(ours) or not set(ours) <= set(written):
         return False
     for column in ours:
         one, other = ours[column].to_numpy(), written[column].to_numpy()
@@ -274,20 +279,17 @@ def _program_checks(which: str, result: Dispatch, inputs: Mapping[str, Inputs]) 
     variables = {block.name for block in program.step_blocks}
     globals_ = {block.name for block in program.global_blocks}
     known = read | variables | derived
-    strange = (
-        (set(result.series) - known - OF_THE_SOLUTION)
-        | (set(result.globals_) ^ globals_)
-        | (known - set(result.series))
-    )
+    carried_out = {name for name, each in inputs.items() if each.tables}
+    missing = {name for name in known - set(result.series) if name.partition(".")[0] not in carried_out}
+    strange = (set(result.series) - known - OF_THE_SOLUTION) | (set(result.globals_) ^ globals_) | missing
     checks = [_said(f"the series are those of the scenario ({which} run)", not strange, ", ".join(sorted(strange)))]
     if strange:
         return checks
-    point = np.empty(program.num_columns)
-    for name in variables:
+    point = np.zeros(program.num_columns)
+    for name in variables & set(result.series):  # what was carried out need not use all that the plan may
         point[program.columns(name)] = result.series[name]
     for name in globals_:
         point[program.columns(name)] = result.globals_[name]
-    carried_out = {name for name, each in inputs.items() if each.tables}
     found = certify(_without_limits_of(carried_out, program), point, None)
     ties = sum(part.tie_break_cost(name, result.values(name)) for name, part in result.scenario.components.items())
     scale = max(abs(result.objective), 1.0)
