@@ -70,7 +70,7 @@ class InfeasibleError(VppSimError):
 
     @property
     def remedies(self) -> list[Mapping[str, Any]]:
-        """Changes of which each alone is enough, with the values to set (`set`); none where they were not looked for."""
+        """Changes of which each alone is enough, with the values to set (`set`); none where not looked for."""
         return list(self.findings[0].get("remedies", ())) if self.findings else []
 
 

@@ -60,7 +60,7 @@ def test_a_surplus_that_nothing_takes_is_told(site: SmallSite) -> None:
 
 
 def test_a_component_that_contradicts_itself_is_named(site: SmallSite) -> None:
-    """Cells that leak, must not fall below 10 %, and cannot be charged: 10 kWh x 0.01 / 0.933 = 0.107 kW are wanting."""
+    """Cells that leak, must not fall below 10 %, and cannot be charged: 10 kWh x 0.01 / 0.933 = 0.107 kW are short."""
     leaking = {"kind": "battery", "power_kw": 0.0, "energy_kwh": 100.0, "self_discharge_per_hour": 0.01}
     with pytest.raises(InfeasibleError) as caught:
         dispatch(site(leaking=leaking, park=LOAD))
