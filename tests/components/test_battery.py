@@ -57,6 +57,29 @@ def test_fixed_ends_replace_what_was_lost_when_that_is_cheapest(solve_site: Any)
     np.testing.assert_allclose(site.values("battery")["energy_kwh"], [5 / 0.9, 5.0])
 
 
+@pytest.mark.parametrize(("value", "missing", "cost"), [(0.5, 3.0, 1.5), (2.0, 0.0, 3.0)])
+def test_an_end_with_a_price_is_reached_where_that_is_cheaper(
+    solve_site: Any, value: float, missing: float, cost: float
+) -> None:
+    """From 5 to 8 kWh of 10 without losses: 3 kWh at 1 per kWh, or not at the price of what is missing."""
+    lossless = {"charge_efficiency": 1.0, "discharge_efficiency": 1.0}
+    cell = battery(closure="fixed", soc_end=0.8, value_of_missing_end_per_kwh=value, **lossless)
+    site = solve_site({"battery": cell}, [1.0, 1.0])
+    values = site.values("battery")
+    assert site.objective == pytest.approx(cost)
+    assert values["energy_kwh"][-1] == pytest.approx(8.0 - missing)
+    assert cell.costs(values)["penalty_cost"] == pytest.approx(value * missing)
+    (short,) = cell.shortfalls(values)
+    np.testing.assert_allclose(short.power_kw, [0.0, missing], atol=1e-9)
+    assert all(check.passed for check in cell.replay(values))
+
+
+def test_an_end_that_cannot_be_reached_needs_a_price(solve_site: Any) -> None:
+    """Without power 5 kWh stay 5 kWh: 3 kWh short of the end, at 7 per kWh."""
+    cell = battery(closure="fixed", soc_end=0.8, power_kw=0.0, value_of_missing_end_per_kwh=7.0)
+    assert solve_site({"battery": cell}, [1.0, 1.0]).objective == pytest.approx(21.0)
+
+
 def test_a_free_size_grows_to_what_pays(solve_site: Any) -> None:
     """Two hours cost 0.1 per kWh of cells, a cycle earns 0.4: 10 kWh cover hour 2; 0.1 * 20 + 0.1 * 10 = 3."""
     size = {"max": 100.0, "cost_per_unit": 0.1 * 8760 / 2, "lifetime_years": 1.0}

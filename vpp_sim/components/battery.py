@@ -6,7 +6,8 @@ Equations of a step of dt hours (c = charge_kw, d = discharge_kw at the bus, e =
     c <= P,   d <= P,   soc_min E <= e <= soc_max E
 
 Closure: `cyclic` ends where it began and the optimiser chooses where (a free size always closes so); `fixed` starts and
-ends at given states. Wear costs money per kWh discharged at the bus.
+ends at given states, the end at a price per missing kWh where one is given. Wear costs money per kWh discharged at the
+bus.
 
 Valid for energies and powers at which the efficiencies are constant; losses of standby are in the self-discharge.
 Source of the structure: Pozo, Contreras, Sauma (2014), doi:10.1016/j.ijepes.2014.05.020, eqs. (1)-(4); default
@@ -41,6 +42,7 @@ from vpp_sim.components.base import (
     Kpi,
     OppositeFlows,
     Settlement,
+    Shortfall,
     Store,
     Values,
     equation_check,
@@ -81,6 +83,12 @@ class Battery(Component):
     )
     soc_start: float = quantity("state of charge at the start with closure fixed", default=0.5, ge=0, le=1)
     soc_end: float = quantity("state of charge at the end with closure fixed", default=0.5, ge=0, le=1)
+    value_of_missing_end_per_kwh: float | None = quantity(
+        "price of a kWh by which the end falls short of soc_end with closure fixed; none: it must be reached",
+        unit="currency/kWh",
+        default=None,
+        ge=0,
+    )
     max_c_rate: float | None = quantity("largest power per energy", unit="kW/kWh", default=None, gt=0)
     duration_hours: float | None = quantity(
         "energy_kwh per power_kw, held exactly; for sizes that are free", unit="h", default=None, gt=0
@@ -155,7 +163,9 @@ class Battery(Component):
             kept = (1 - self.self_discharge_per_hour) ** 24
             notes.append(f"self_discharge_per_hour {self.self_discharge_per_hour:g} leaves {kept:.0%} after a day")
         ends = [
-            name for name in ("soc_start", "soc_end") if getattr(self, name) != type(self).model_fields[name].default
+            name
+            for name in ("soc_start", "soc_end", "value_of_missing_end_per_kwh")
+            if getattr(self, name) != type(self).model_fields[name].default
         ]
         if self.closure == "cyclic" and ends:
             notes.append(f"{' and '.join(ends)} count with closure: fixed only; this battery ends where it began")
@@ -197,7 +207,11 @@ class Battery(Component):
         at_start[0] = at_end[-1] = 1.0
         if self.closure == "fixed" and not isinstance(energy, GlobalVariable):
             block.constrain("dynamics_kwh", dynamics, equals=at_start * keep * self.soc_start * energy)
-            block.constrain_total("closure_kwh", [(state, at_end)], equals=self.soc_end * energy)
+            closing: list[Term] = [(state, at_end)]
+            if self.value_of_missing_end_per_kwh is not None:
+                price = self.value_of_missing_end_per_kwh
+                closing.append((block.global_variables("missing_end_kwh", cost=price), 1.0))
+            block.constrain_total("closure_kwh", closing, equals=self.soc_end * energy)
         else:
             initial = block.global_variables("initial_energy_kwh")
             block.constrain("dynamics_kwh", [*dynamics, (initial, -at_start * keep)], equals=0.0)
@@ -295,8 +309,19 @@ class Battery(Component):
         return {"discharge_kw": THROUGHPUT_PRICE, "energy_kwh": STORED_ENERGY_PRICE}
 
     def costs(self, values: Values) -> dict[str, float]:
-        """Wear."""
-        return {"wear_cost": self.wear_cost_per_kwh * values.energy_kwh("discharge_kw")}
+        """Wear, and the price of an end below `soc_end`."""
+        found = {"wear_cost": self.wear_cost_per_kwh * values.energy_kwh("discharge_kw")}
+        if self.value_of_missing_end_per_kwh is not None:
+            found["penalty_cost"] = self.value_of_missing_end_per_kwh * _missing_end_kwh(values)
+        return found
+
+    def shortfalls(self, values: Values) -> tuple[Shortfall, ...]:
+        """What the end lacks, in the last step."""
+        if self.value_of_missing_end_per_kwh is None:
+            return ()
+        missing = np.zeros(values.grid.num_steps)
+        missing[-1] = _missing_end_kwh(values) / values.grid.step_hours
+        return (Shortfall("stored energy missing at the end", missing, self.value_of_missing_end_per_kwh),)
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Cycles, throughput, and steps with charge and discharge at once."""
@@ -392,7 +417,7 @@ class Battery(Component):
         before = np.concatenate([[initial], state[:-1]])
         stored = values.grid.step_hours * (charge * self.charge_efficiency - discharge / self.discharge_efficiency)
         lost = before * self.self_discharge_per_hour * values.grid.step_hours
-        end = self.soc_end * energy if self.closure == "fixed" else initial
+        end = self.soc_end * energy - _missing_end_kwh(values) if self.closure == "fixed" else initial
         return [
             equation_check("dynamics", state - before, stored - lost, energy),
             limit_check("charge within power", charge, 0.0, power, power),
@@ -400,6 +425,10 @@ class Battery(Component):
             limit_check("state of charge within limits", state, self.soc_min * energy, self.soc_max * energy, energy),
             equation_check("closure", state[-1:], np.array([end]), energy),
         ]
+
+
+def _missing_end_kwh(values: Values) -> float:
+    return float(values.globals_["missing_end_kwh"][0]) if "missing_end_kwh" in values.globals_ else 0.0
 
 
 def simultaneous_steps(charge_kw: FloatArray, discharge_kw: FloatArray, power_kw: float) -> int:
