@@ -392,7 +392,7 @@ def _carried_out(
         [f"{name}.{label}" for name, each in settlements.items() for label in each.settled],
     )
     attempt = yield SolveRequest(exact, solver, options)
-    if _is_certified(attempt):
+    if is_certified(attempt):
         return exact, attempt
     if how == "or not" and not attempt.is_optimal:
         raise NoPointError(attempt.status, exact)
@@ -403,7 +403,8 @@ def _carried_out(
     return pinned, (yield from _solved(pinned, solver, options))
 
 
-def _is_certified(solution: Solution) -> bool:
+def is_certified(solution: Solution) -> bool:
+    """Whether this is an optimum that our own check has accepted."""
     certificate = solution.certificate
     return solution.is_optimal and certificate is not None and certificate.passed(CERTIFICATE_TOLERANCE)
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from vpp_sim.components.base import Component, FreeSize, Inputs
 from vpp_sim.dispatch import Dispatch, build_program
 from vpp_sim.dispatch.build import tie_break_cost
-from vpp_sim.dispatch.run import plan_of, solved_program
+from vpp_sim.dispatch.run import is_certified, plan_of, solved_program
 from vpp_sim.errors import InputError, SolverLimitError, nearest
 from vpp_sim.kpi import Summary, summarize
 from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus, solve, solve_batch
@@ -80,10 +80,6 @@ RETRIES = (
 )
 
 
-def _is_certified(solution: Solution) -> bool:
-    return solution.is_optimal and solution.certificate is not None and solution.certificate.passed()
-
-
 @dataclass(frozen=True)
 class Variant:
     """A setting of the site: a scenario, mostly with the same inputs, and free sizes (`component.field`) at numbers."""
@@ -130,8 +126,6 @@ class Planner:
             if solution.status in NO_POINT:
                 found.append(None)
                 continue
-            if not _is_certified(solution):
-                raise SolverLimitError(f"{solution.solver}: {solution.status.value} ({solution.message})")
             found.append(Plan(variant.scenario, variant.inputs or self.inputs, program, solution))
         return found
 
@@ -151,19 +145,25 @@ class Planner:
         keys = [_numbers_of(program) for program in programs]
         new = {key: program for key, program in zip(keys, programs, strict=True) if key not in self._costs}
         for (key, program), solution in zip(new.items(), self._solutions(list(new.values())), strict=True):
-            if solution.status not in NO_POINT and not _is_certified(solution):
-                raise SolverLimitError(f"{solution.solver}: {solution.status.value} ({solution.message})")
             self._costs[key] = np.nan if solution.status in NO_POINT else solution.objective - program.cost_offset
         return [self._costs[key] + program.cost_offset for key, program in zip(keys, programs, strict=True)]
 
     def _solutions(self, programs: Sequence[LinearProgram]) -> list[Solution]:
+        """Each program's certified optimum, or that nothing meets its limits."""
+        solutions = self._answers(programs)
+        for solution in solutions:
+            if solution.status not in NO_POINT and not is_certified(solution):
+                raise SolverLimitError(f"{solution.solver}: {solution.status.value} ({solution.message})")
+        return solutions
+
+    def _answers(self, programs: Sequence[LinearProgram]) -> list[Solution]:
         if self.solver not in ("auto", "highs"):
             return solve_batch(programs, self.solver)
         answers: dict[int, Solution] = {}
         if self.solver == "auto":
             fit = [number for number, program in enumerate(programs) if program.structure not in self._declined]
             together = solve_batch([programs[number] for number in fit], "structured") if fit else []
-            answers = {number: answer for number, answer in zip(fit, together, strict=True) if _is_certified(answer)}
+            answers = {number: answer for number, answer in zip(fit, together, strict=True) if is_certified(answer)}
             # a structure that was declined or did not converge once is not tried again
             self._declined |= {programs[number].structure for number in fit if number not in answers}
         return [answers.get(number) or self._by_highs(program) for number, program in enumerate(programs)]
@@ -175,10 +175,10 @@ class Planner:
         options = SolveOptions(warm_start=last, keep_basis=True, algorithm=None if last is not None else "ipm")
         solution = solve(program, "highs", options)
         for again in RETRIES:
-            if _is_certified(solution) or solution.status in NO_POINT:
+            if is_certified(solution) or solution.status in NO_POINT:
                 break
             solution = solve(program, "highs", again)
-        if _is_certified(solution):
+        if is_certified(solution):
             self._last[shape] = solution
         return solution
 
