@@ -265,6 +265,26 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
     assert set(table(out).index) == set(rows_on_disk(out))
 
 
+def test_ctrl_c_right_after_a_part_was_written_writes_no_row_twice(tmp_path: Path, monkeypatch: Any) -> None:
+    """The worst moment: the rows are on disk, and are still among those that wait."""
+    path, out = study_file(tmp_path, SMALL.replace("step: 100", "step: 300")), tmp_path / "out"
+    whole = store_module.write_whole
+    asked: list[Path] = []
+
+    def interrupted(content: Any, target: Path) -> None:
+        whole(content, target)
+        if not asked:
+            asked.append(target)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(store_module, "write_whole", interrupted)
+    monkeypatch.setattr(store_module, "LONGEST_WAIT_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(path, out, workers=1, route="cold")
+    assert asked
+    assert set(table(out).index) == set(rows_on_disk(out))
+
+
 def test_a_worker_that_dies_costs_no_case_and_one_that_always_kills_is_recorded(tmp_path: Path) -> None:
     """Whoever is at case 0 is killed: it is tried twice and recorded; the others run in the workers that follow."""
     study = load_study(study_file(tmp_path))

@@ -92,14 +92,15 @@ class Store:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that wait as one part."""
-        if self._waiting:
-            self._small.append(self._write(_table(self._waiting, self.columns, self.study), "part"))
-            self.done.update(row["case"] for row in self._waiting)
-            self._waiting = []
-            if len(self._small) >= JOINED_PARTS:
-                self._join()
-        self._last_write = time.monotonic()
+        """Write the rows that wait as one part; a request to stop waits, lest rows be written twice."""
+        with undisturbed():
+            if self._waiting:
+                self._small.append(self._write(_table(self._waiting, self.columns, self.study), "part"))
+                self.done.update(row["case"] for row in self._waiting)
+                self._waiting = []
+                if len(self._small) >= JOINED_PARTS:
+                    self._join()
+            self._last_write = time.monotonic()
 
     def _join(self) -> None:
         """Many small parts as a larger one; a crash in between leaves rows twice, which reading puts right."""
