@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vpp_sim.lp import LinearProgram, ProgramBuilder, certify, solve
+from vpp_sim.lp.certificate import proves_infeasibility
 
 
 def optimum(program: LinearProgram) -> tuple[np.ndarray, np.ndarray]:
@@ -207,3 +208,49 @@ def test_every_single_change_of_an_optimum_on_a_long_chain_is_noticed(long_arbit
     certificate = certify(program, worse, dual)
     assert certificate.primal_residual < 1e-9
     assert certificate.gap > 1e-2
+
+
+def short_by(amount: float, *, peak: bool = False) -> LinearProgram:
+    """A store of 2 kWh, filled at the start, and 4 + amount kWh of demand against 2 kW of supply in the second step."""
+    builder = ProgramBuilder(2)
+    supply = builder.variables("supply", upper=[0.0, 2.0])
+    energy = builder.variables("energy", upper=2.0)
+    taken = builder.variables("taken")
+    rows = [(energy, 1.0), (energy.previous, -1.0), (taken, 1.0)]
+    builder.constrain("store", rows, equals=[2.0, 0.0])
+    builder.constrain("demand", [(supply, 1.0), (taken, 1.0)], equals=[0.0, 4.0 + amount])
+    if peak:
+        builder.constrain("peak_row", [(supply, 1.0), (builder.global_variables("peak", cost=1.0), -1.0)], upper=0.0)
+    return builder.freeze()
+
+
+def test_multipliers_prove_that_there_is_no_point():
+    """Energy in hand, what the store gives over both steps and the supply come to 4, less than is asked for."""
+    program = short_by(0.5)
+    # store rows -1 each, demand rows 1 each: 4.5 - 2 asked, at most 2 of supply given
+    multipliers = np.array([-1.0, -1.0, 1.0, 1.0])
+    assert proves_infeasibility(program, multipliers)
+    assert proves_infeasibility(program, 1e6 * multipliers)
+    assert not proves_infeasibility(program, -multipliers)
+    assert not proves_infeasibility(program, np.array([0.0, 0.0, 1.0, 1.0]))
+
+
+def test_the_same_multipliers_prove_nothing_where_there_is_a_point():
+    for amount in (0.0, -0.5, 1e-7):  # the last is within what any solver calls feasible
+        assert not proves_infeasibility(short_by(amount), np.array([-1.0, -1.0, 1.0, 1.0]))
+
+
+def test_noise_on_a_variable_without_a_bound_does_not_spoil_a_proof_nor_make_one():
+    """A peak that may be as large as it likes: its row is left out of the proof; left in, it would give anything."""
+    with_noise = np.array([-1.0, -1.0, 1.0, 1.0, -1e-3, -1e-3])
+    assert proves_infeasibility(short_by(0.5, peak=True), with_noise)
+    assert not proves_infeasibility(short_by(0.0, peak=True), with_noise)
+
+
+def test_nothing_proves_a_program_infeasible_that_has_an_optimum(known_by_name):
+    random = np.random.default_rng(0)
+    for name in ("arbitrage", "transport", "demand_charge", "fixed", "free", "ranges", "large_numbers"):
+        program = known_by_name(name).program
+        for _ in range(200):
+            multipliers = random.normal(size=program.num_rows) * 10.0 ** random.uniform(-12, 12, program.num_rows)
+            assert not proves_infeasibility(program, multipliers), name

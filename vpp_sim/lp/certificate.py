@@ -11,6 +11,12 @@ Every residual is relative to the numbers that make it: a row's to its terms and
 to the bound it misses, a reduced cost to the terms of its column, the gap to the larger objective without its
 constant. A huge bound or dual elsewhere in the program must not make an error look small. Below 1 they
 are absolute, or relative to the largest bound or cost where even that is below 1 (money in millions, power in GW).
+
+That a program has no point is proved the same way, without costs (Farkas 1902): with z = A'y any point would have
+
+    sum(y+ row_lower - y- row_upper)  <=  y'A x  =  z'x  <=  sum(z+ upper - z- lower)
+
+so that none exists where the left sum is above the right one, whoever y comes from.
 """
 
 from __future__ import annotations
@@ -107,6 +113,67 @@ def certify(program: LinearProgram, primal: FloatArray, row_dual: FloatArray | N
     dual_value = support(dual, program.row_lower, program.row_upper) + support(reduced, program.lower, program.upper)
     gap = abs(without_offset - dual_value) / max(size * price, abs(without_offset), abs(dual_value))
     return Certificate(primal_residual, dual_residual, gap, primal_objective, dual_value + program.cost_offset)
+
+
+#: No proof of infeasibility rests on less than if every row and bound were looser by this share (below 1: by so much).
+LOOSER = 1e-6
+#: Multipliers below these shares of the largest are left out, one share after the other: an iterate's noise.
+NOISE = (1e-10, 1e-8, 1e-6)
+#: What is counted for a bound that is infinite: a point with larger numbers is none.
+LARGEST = 1e10
+
+
+def proves_infeasibility(program: LinearProgram, row_dual: FloatArray) -> bool:
+    """Whether multipliers of the rows, (num_rows,), show that no point meets all rows and bounds, not even nearly.
+
+    >>> from vpp_sim.lp import ProgramBuilder
+    >>> builder = ProgramBuilder(num_steps=1)
+    >>> flow = builder.variables("flow", upper=3.0)
+    >>> builder.constrain("demand", [(flow, 1.0)], lower=4.0)
+    >>> proves_infeasibility(builder.freeze(), np.array([1.0])), proves_infeasibility(builder.freeze(), np.zeros(1))
+    (True, False)
+    """
+    largest = float(np.abs(row_dual).max(initial=0.0))
+    if not 0.0 < largest < np.inf:
+        return False
+    matrix = program.matrix
+    rounding = 64.0 * np.finfo(np.float64).eps * abs(matrix).T
+
+    def most(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
+        """The most that `values` times numbers between bounds, made a little looser, come to."""
+        low, high = np.clip(lower, -LARGEST, LARGEST), np.clip(upper, -LARGEST, LARGEST)
+        low, high = (bound + side * LOOSER * np.maximum(1.0, np.abs(bound)) for bound, side in ((low, -1), (high, 1)))
+        return _sum_of_products(np.maximum(values, 0.0), high) - _sum_of_products(np.maximum(-values, 0.0), low)
+
+    def signed(multipliers: FloatArray) -> FloatArray:
+        multipliers = np.where(np.isfinite(program.row_lower), multipliers, np.minimum(multipliers, 0.0))
+        return np.where(np.isfinite(program.row_upper), multipliers, np.maximum(multipliers, 0.0))
+
+    def of_columns(multipliers: FloatArray) -> FloatArray:
+        values = matrix.T @ multipliers
+        return np.where(np.abs(values) > rounding @ np.abs(multipliers), values, 0.0)
+
+    for noise in NOISE:
+        first = signed(np.where(np.abs(row_dual) > noise * largest, row_dual / largest, 0.0))
+        for multipliers in (first, _without_open_ends(program, first, of_columns(first))):
+            # what the rows ask for at least, and what the columns give at most
+            asked = -most(-multipliers, program.row_lower, program.row_upper)
+            if asked > most(of_columns(multipliers), program.lower, program.upper):
+                return True
+    return False
+
+
+def _without_open_ends(program: LinearProgram, multipliers: FloatArray, columns: FloatArray) -> FloatArray:
+    """The multipliers without those of rows that pull columns towards a bound that is infinite."""
+    sign = np.where((columns > 0.0) & ~np.isfinite(program.upper), 1.0, 0.0)
+    sign -= np.where((columns < 0.0) & ~np.isfinite(program.lower), 1.0, 0.0)
+    open_ended = np.flatnonzero(sign)
+    entries = program.matrix[:, open_ended].tocoo()
+    rows, places = entries.coords
+    pulling = entries.data * multipliers[rows] * sign[open_ended][places] > 0.0
+    kept = multipliers.copy()
+    kept[rows[pulling]] = 0.0
+    return kept
 
 
 def certify_alike(alike: Alike, primal: FloatArray, row_dual: FloatArray) -> list[Certificate]:

@@ -41,7 +41,7 @@ class AutoSolver:
             return HighsSolver().solve(program, options)
         started = time.perf_counter()
         attempt = attempt_for_auto(program, options)
-        if attempt.solution.status in (SolveStatus.OPTIMAL, SolveStatus.TIME_LIMIT):
+        if attempt.solution.status in (SolveStatus.OPTIMAL, SolveStatus.TIME_LIMIT, SolveStatus.INFEASIBLE):
             return attempt.solution
         if options.time_limit_seconds is not None:
             left = max(options.time_limit_seconds - (time.perf_counter() - started), 0.0)

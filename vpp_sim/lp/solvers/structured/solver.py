@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vpp_sim.lp.alike import Alike
-from vpp_sim.lp.certificate import Certificate, certify, certify_alike
+from vpp_sim.lp.certificate import Certificate, certify, certify_alike, proves_infeasibility
 from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram
 from vpp_sim.lp.reduce import Reduced, reduced
 from vpp_sim.lp.solution import Solution, SolveOptions, SolveStatus
@@ -204,6 +204,17 @@ def _run(numbers: Numbers, smaller: list[Reduced], options: SolveOptions, *, len
     return [_taken_though_stalled(attempt) for attempt in found] if lenient and options.tolerance is None else found
 
 
+def _proved_infeasible(program: LinearProgram, row_dual: FloatArray, attempt: Attempt) -> Attempt:
+    """The verdict that there is no point, where the duals of a stalled run prove it; else the attempt as it is.
+
+    Without a point the duals grow without end along a ray that shows why, so that nobody else need be asked.
+    """
+    if not proves_infeasibility(program, row_dual):
+        return attempt
+    message = f"no point: proved by the duals after {attempt.solution.iterations} iterations"
+    return Attempt(replace(attempt.solution, status=SolveStatus.INFEASIBLE, message=message))
+
+
 def _taken_though_stalled(attempt: Attempt) -> Attempt:
     """An attempt that stalled near enough, as an optimum whose notes say where."""
     stalled = attempt.stalled_at
@@ -280,6 +291,8 @@ class _Run:
             q, iterations = int(interior.programs[chain]), int(outcome.iterations[chain])
             unfinished = late and not outcome.done[chain]
             attempt = self._attempt(primal[place], dual[place], certificate, iterations, late=unfinished)
+            if attempt.reason and not outcome.converged[chain]:
+                attempt = _proved_infeasible(wholes[place].whole, dual[place], attempt)
             self.attempts[q] = attempt
             if outcome.converged[chain] and attempt.reason:
                 again.append(chain)
@@ -353,7 +366,7 @@ def _second_opinion(program: LinearProgram, attempt: Attempt, options: SolveOpti
     """HiGHS' solution of a program that was not solved here; without `fall_back` only its verdict counts."""
     from vpp_sim.lp.solvers.highs import HighsSolver
 
-    if attempt.solution.status is SolveStatus.TIME_LIMIT:
+    if attempt.solution.status in (SolveStatus.TIME_LIMIT, SolveStatus.INFEASIBLE):
         return attempt.solution
     started = time.perf_counter()
     verdict = HighsSolver().solve(program, replace(options, algorithm=None, tolerance=None, warm_start=None))
