@@ -44,6 +44,11 @@ class Meaning(NamedTuple):
         """Whether it is a ratio of two sums over the horizon."""
         return self.is_share or "/" in self.unit
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether it is an amount of the horizon: twice as long, twice as much."""
+        return self.unit in ("kg", "kWh")
+
 
 MEASURES: Final[dict[Measure, Meaning]] = {
     "onsite_renewable_share": Meaning("at_least", "-", "kWh", "onsite_renewable_share"),

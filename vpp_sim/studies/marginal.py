@@ -27,10 +27,12 @@ HOLDS_WITHIN = 0.1
 #: A worth [currency a year and unit] below this is nothing.
 NOTHING = 1e-3
 PERCENTAGE_POINT = 0.01
+#: Units of what is no size: as a sentence says them, and as the shadow price of a share does.
+POINT, SHADOW_POINT, TONNE = "percentage point", "point", "tonne a year"
 #: What is tightened by how much to see what it costs: a percentage point more, a tonne less.
 TIGHTENINGS: tuple[tuple[Measure, str, float], ...] = (
-    ("onsite_renewable_share", "percentage point", PERCENTAGE_POINT),
-    ("emissions_location", "tonne", -KG_PER_TONNE),
+    ("onsite_renewable_share", POINT, PERCENTAGE_POINT),
+    ("emissions_location", TONNE, -KG_PER_TONNE),
 )
 #: Largest part of all emissions that is cut to see what a tonne costs.
 LARGEST_CUT = 0.01
@@ -38,7 +40,7 @@ LARGEST_CUT = 0.01
 
 @dataclass(frozen=True)
 class MarginalValue:
-    """The worth of one more unit, in currency a year.
+    """The worth of one more unit, in currency a year; of what adds up over time (kg, kWh) the unit is one a year.
 
     `worth` is what the site saves by it, `own_cost` its annuity with O&M (NaN where the scenario gives no price).
     `holds_from` and `holds_to` are sizes between which the worth stays within a tenth; NaN where it was not looked for.
@@ -57,20 +59,28 @@ class MarginalValue:
 
         >>> MarginalValue("battery.energy_kwh", "kWh", 3600, 49.7, np.nan, 3240, 4680).sentence("CNY")
         'one more kWh of battery.energy_kwh (now 3,600) saves 49.70 CNY a year; holds from 3,240 to 4,680'
+        >>> MarginalValue("emissions_location", "tonne a year", 16.4, -354.4, np.nan, 16.24, 16.4).sentence("CNY")
+        'one tonne a year less of emissions_location (now 16.4) costs 354.40 CNY a year; holds from 16.24 to 16.4'
         """
-        if self.path.startswith("targets."):
-            text = f"one {self.unit} tighter for {self.path} (now {self.size:,.6g})"
-        else:
-            text = f"one more {self.unit} of {self.path} (now {self.size:,.6g})"
+        is_target = self.path.startswith("targets.")
+        how = "tighter for" if is_target else "less of" if self.unit == TONNE else "of"
+        more = "" if how != "of" else "more "
+        text = f"one {more}{self.unit} {how} {self.path} (now {self._shown(self.size)})"
         if abs(self.worth) < NOTHING:
-            text += " costs nothing" if self.path.startswith("targets.") else " is worth nothing"
+            text += " costs nothing" if is_target else " is worth nothing"
         else:
             text += f" {'saves' if self.worth > 0 else 'costs'} {abs(self.worth):,.2f} {currency} a year"
         if np.isfinite(self.own_cost):
             text += f" and costs {self.own_cost:,.2f} a year to have"
         if np.isfinite(self.holds_from) and np.isfinite(self.holds_to):
-            text += f"; holds from {self.holds_from:,.6g} to {self.holds_to:,.6g}"
+            if self.holds_from == self.holds_to:
+                text += "; holds for small changes only"
+            else:
+                text += f"; holds from {self._shown(self.holds_from)} to {self._shown(self.holds_to)}"
         return text
+
+    def _shown(self, size: float) -> str:
+        return f"{size:.2%}" if self.unit in (POINT, SHADOW_POINT) else f"{size:,.6g}"
 
 
 def marginal_values(planner: Planner, scenario: Scenario, *, ranges: bool = True) -> list[MarginalValue]:
@@ -145,9 +155,13 @@ def _target_values(plan: Plan) -> list[MarginalValue]:
     """What one more unit of every target costs, as a negative worth."""
     values = []
     for name, outcome in plan.summary.targets.items():
-        cost = outcome.shadow_price / plan.years
         nothing = (np.nan, np.nan, np.nan)
-        values.append(MarginalValue(f"targets.{name}", outcome.shadow_unit, outcome.target.bound, -cost, *nothing))
+        unit, bound, worth = outcome.shadow_unit, outcome.target.bound, -outcome.shadow_price
+        if outcome.target.meaning.adds_up:
+            unit, bound = f"{unit} a year", bound / plan.years
+        else:
+            worth /= plan.years
+        values.append(MarginalValue(f"targets.{name}", unit, bound, worth, *nothing))
     return values
 
 
@@ -166,10 +180,13 @@ def tightening_costs(planner: Planner, scenario: Scenario) -> list[MarginalValue
     for (measure, unit, now, move), tighter in zip(moves, planner.plans(variants), strict=True):
         if tighter is None or move == 0.0:
             continue
-        whole = PERCENTAGE_POINT if move > 0 else KG_PER_TONNE
-        cost = (tighter.cost - plan.cost) / (abs(move) / whole) / plan.years
-        name = measure if move > 0 else f"cut of {measure}"
-        values.append(MarginalValue(name, unit, now, -cost, np.nan, min(now, now + move), max(now, now + move)))
+        cost = (tighter.cost - plan.cost) / abs(move)
+        # an amount of the horizon is told as one a year, and so is its cost: their ratio stays
+        per, scale = (
+            (PERCENTAGE_POINT / plan.years, 1.0) if unit == POINT else (KG_PER_TONNE, KG_PER_TONNE * plan.years)
+        )
+        ends = sorted((now / scale, (now + move) / scale))
+        values.append(MarginalValue(measure, unit, now / scale, -cost * per, np.nan, *ends))
     return values
 
 
