@@ -1,10 +1,10 @@
-"""`vpp-sim kinds`: the kinds of components and their parameters, as the models have them."""
+"""`vpp-sim kinds`: the kinds of components, the other parts of a scenario and of a study, as the models have them."""
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def kinds(kind: str | None, form: str) -> None:
     """List the kinds of components, or the parameters of one KIND.
 
-    KIND may also be `profile` or `size`, which stand for what several parameters take.
+    KIND may also be `profile` or `size`, which stand for what several parameters take, `scenario`, any part of it
+    (`weather`, `tariff`, `targets`, ...), `policy_document`, or `study`, the file of a sweep.
     """
     import json
 
@@ -58,7 +59,41 @@ def _topics() -> dict[str, list[tuple[str, type[BaseModel]]]]:
         topics[word] = [(word, model), *((f"{word}: {place}", inner) for place, inner in nested_models(model))]
     topics[PROFILE] = [(f"{PROFILE}: {_form_title(form)}", form) for form in profile_forms()]
     topics[SIZE] = [(SIZE, FreeSize)]
+    topics.update(_parts_of_files())
     return topics
+
+
+def _parts_of_files() -> dict[str, list[tuple[str, type[BaseModel]]]]:
+    """What else is written in files: a scenario, its parts, the documents it names, and a study."""
+    from vpp_sim.policies import PolicyDocument
+    from vpp_sim.scenario.describe import nested_models, parameters
+    from vpp_sim.scenario.model import Frame
+    from vpp_sim.studies.study import StudyModel
+    from vpp_sim.tariffs import Tariff
+
+    topics: dict[str, list[tuple[str, type[BaseModel]]]] = {"scenario": [("scenario", Frame)]}
+    parts = {part.name: list(part.models) for part in parameters(Frame) if part.models} | {
+        "tariff": [Tariff],
+        "policy_document": [PolicyDocument],
+        "study": [StudyModel],
+    }
+    for word, models in parts.items():
+        topics[word] = []
+        for model in models:
+            title = word + _choice(model)
+            topics[word].append((title, model))
+            topics[word] += [(f"{title}: {place}{_choice(inner)}", inner) for place, inner in nested_models(model)]
+    return topics
+
+
+def _choice(model: type[BaseModel]) -> str:
+    """What chooses a model among several forms, with a blank before it; empty where there is one form."""
+    for key in ("source", "basis"):
+        field = model.model_fields.get(key)
+        values = get_args(field.annotation) if field is not None else ()
+        if len(values) == 1:
+            return f" ({key}: {values[0]})"
+    return ""
 
 
 def _form_title(model: type[BaseModel]) -> str:
@@ -74,6 +109,8 @@ def _summary(models: list[tuple[str, type[BaseModel]]]) -> str:
     if len(models) > 1 and "generator" not in model.model_fields and "path" in model.model_fields:
         return "A series in time: a number, a column of a file, or a named generator."
     module = inspect.getmodule(model)
+    if "source" in model.model_fields and len(models) > 1:
+        return "Where sun and temperature come from: a synthetic year, or a file of one of five forms."
     text = (module.__doc__ if "kind" in model.model_fields and module is not None else model.__doc__) or ""
     return " ".join(text.strip().split("\n\n")[0].split())
 

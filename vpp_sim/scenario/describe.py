@@ -125,8 +125,11 @@ def _words(annotation: Any) -> str:
             word = ", ".join(str(value) for value in get_args(member))
         elif origin in (list, tuple, set, frozenset):
             word = f"list of {_words(get_args(member)[0])}"
+        elif member is Any:
+            word = "anything"
         elif origin is dict:
-            word = f"mapping to {_words(get_args(member)[1])}"
+            inner = _words(get_args(member)[1])
+            word = "mapping" if inner == "anything" else f"mapping to {inner}"
         elif isinstance(member, type) and issubclass(member, BaseModel):
             word = f"{{{', '.join(_keys(member))}}}" if len(_keys(member)) < 5 else "mapping"
         else:
@@ -158,7 +161,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if value is None or value == () or value == [] or value == {}:
         return "none"
-    if isinstance(value, BaseModel):
+    if isinstance(value, BaseModel) or (isinstance(value, list) and isinstance(value[0], BaseModel)):
         return "its own defaults"
     if isinstance(value, bool):
         return str(value).lower()
