@@ -28,11 +28,26 @@ over rows and globals, u = (dy, dg) solves K u = rhs with
 
     K = sum e e' / h + [0 G; G' -H],     rhs = (r, -fg) - sum e f / h,     dp = (f + e'u) / h.
 
-A column that does not move (bounds coincide) has 1/h = 0. rho = 5e-9 (`PROXIMAL`) is a proximal term rho/2 dp^2 on each
+A column that does not move (bounds coincide) has 1/h = 0. rho = 1e-9 (`PROXIMAL`) is a proximal term rho/2 dp^2 on each
 column: it leaves rho dp of dual infeasibility, which vanishes with the steps, it is all that a free column has, and it
 bounds 1/h. Without it an interior column's 1/h grows like p^2/mu to 1e13 while mu falls; dp = (f + e'u)/h then
 amplifies the rounding of u until rows cannot be met to better than 1e-7, as happened where the optimum is degenerate
-(many variables fixed at values that were an optimum before).
+(many variables fixed at values that were an optimum before). States, which are not divided by h, have 1e-12: a level
+that may lie anywhere all year long moves at a speed of its price over the sum of all steps' rho, and at 5-minute steps
+the gap crept at 1e-7 while the store drifted.
+
+**Bound rows that act.** Near the optimum hs passes 1e12 where a x + gamma g meets its bound, while what the rest of
+the column lets the global feel may be 1e-6. Two differences are therefore written out instead of being taken. With
+rest = h - a^2 hs, the sum of the column's other terms, elimination of the column leaves between globals
+
+    - gamma gamma' hs + (a gamma hs)(a gamma' hs) / h = - gamma gamma' hs rest / h
+
+(with (p rest + a^2) / (p h + a^2) in place of rest / h in a state's pair), and the slack moves by
+
+    ds = a dp + gamma'dg - rs = (a (f* + e*'u) + (gamma'dg - rs) rest) / h
+
+where * leaves this bound row out (in the corrector f* keeps its pull, and rs = 0). As differences they cost all digits:
+the peak of a month was 1e-6 from dual feasible and stayed there.
 
 **Order of elimination** (`kernels`). In step t: the rows without lag, then each lagged row together with the state that
 it carries on, which is kept as an unknown with diagonal -h instead of being folded into K. The pair is a 2 x 2 pivot
@@ -42,7 +57,8 @@ it carries on, which is kept as an unknown with diagonal -h instead of being fol
 which subtracts nothing: passing from e[t-1] to e[t] is the scalar Kalman recursion p h / (p h + a^2). Either alone is
 no pivot where a store idles (p and h both near 0): with plain normal equations, reference years in one lane stalled at
 gaps of 1e-5 to 1e-8. What is handed on is a matrix over the lagged rows of step t + 1 and the border. Every row's
-diagonal is shifted by 1e-14 of itself, the size of the rounding to come, which is a proximal term on y.
+diagonal is shifted by 1e-15 of itself, the size of the rounding to come, which is a proximal term on y (at 1e-14 rows
+were restored by a twentieth of what they missed in each iteration).
 
 The *border* is never eliminated in the sweep: total rows, dense globals, and the places of *live* globals. A global
 that serves one range of steps (a month's peak) takes a place while its range lasts and is eliminated at its end, so

@@ -11,6 +11,7 @@ border (spikes of a cut chain, total rows, dense globals, the live globals).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,9 +39,10 @@ PRIMAL_STEP, DUAL_STEP, TARGET, PULL, UNIT, LENGTH, HEAD = range(7)
 LIVE_VALUE, LIVE_BARRIER, LIVE_ADD, LIVE_RETIRES, LIVE_ACTIVITY, LIVE_DIRECTION, LIVE_RHS, LIVE_PIVOT, LIVE_COLUMN = (
     range(9)
 )
-PIVOT_TOLERANCE = 1e-14
+PIVOT_TOLERANCE = 1e-15
 PIVOT_FLOOR = 1e-12
-PROXIMAL = 5e-9
+PROXIMAL = 1e-9
+PROXIMAL_STATE = 1e-12
 
 
 @dataclass
@@ -262,6 +264,16 @@ class Barrier:
     h: Expr  # zl / v + zu / w
 
 
+@dataclass
+class Bound:
+    """What a bound row a x + gamma g - slack = rhs adds, with the slack's curvature h."""
+
+    weight: Expr  # a^2 h on the column
+    h: Expr
+    on_globals: dict[int, Expr]  # gamma by front position
+    pulls: dict[int, Expr]  # - a gamma h, between column and global
+
+
 class _Sweep:
     """Writes one of the sweeps."""
 
@@ -463,12 +475,12 @@ class _Sweep:
         """
         c, form = self.c, self.form
         self.theta: list[Expr] = []
-        self.curve: list[Expr] = []
+        self.curve: list[Expr] = []  # without what bound rows add
         self.entries: list[dict[int, Expr]] = []
         self.h_slack = [self.barriers[len(form.columns) + v].h for v in range(len(form.bound_rows))]
+        self.bounds: list[list[Bound]] = []
         for i, column in enumerate(form.columns):
             barrier = self.barriers[i]
-            h = barrier.h
             entries: dict[int, Expr] = {}
 
             def put(at: int, value: Expr, entries: dict[int, Expr] = entries) -> None:
@@ -481,15 +493,21 @@ class _Sweep:
                     put(self.next + form.states.index(r), self.number(item, ahead=True))
             for d, item in column.totals:
                 put(self.border + self.slots.spikes + d, self.number(item))
+            bounds = []
             for v in column.bound_rows:
                 row = form.bound_rows[v]
                 a = self.number(row.coefficient)
                 ah = a * self.h_slack[v]
-                h = h + a * ah
-                for kind, k, item in row.globals:
-                    put(self.slots.front_of_global(kind, k), -1.0 * (self.number(item) * ah))
-            h = h + PROXIMAL
-            self.curve.append(h)
+                on_globals = {self.slots.front_of_global(kind, k): self.number(item) for kind, k, item in row.globals}
+                pulls = {at: -1.0 * (gamma * ah) for at, gamma in on_globals.items()}
+                for at, value in pulls.items():
+                    put(at, value)
+                bounds.append(Bound(a * ah, c.where(self.active, self.h_slack[v], 0.0), on_globals, pulls))
+            self.bounds.append(bounds)
+            self.curve.append(barrier.h + (PROXIMAL_STATE if i in self.kept else PROXIMAL))
+            h = self.curve[-1]
+            for bound in bounds:
+                h = h + bound.weight
             self.theta.append(c.where(barrier.moves, 1.0 / c.vec(h), 0.0))
             self.entries.append(entries)
 
@@ -679,6 +697,7 @@ class _Sweep:
         def get(i: int, j: int) -> Expr:
             return front.get((i, j) if i <= j else (j, i), 0.0)
 
+        first_global = self.border + s.first_perm
         for (i, j), variable in self.carry_matrix.items():
             add(self.nl + i, self.nl + j, variable.get())
         for (i, j), variable in self.carry_border.items():
@@ -690,16 +709,27 @@ class _Sweep:
             if i in self.kept:
                 add(self.kept[i], self.kept[i], -1.0 * c.vec(self.curve[i]))
                 for at, value in entries:
-                    add(self.kept[i], at, value)
+                    if at < first_global:
+                        add(self.kept[i], at, value)
                 continue
             for k, (at, value) in enumerate(entries):
                 weighted = self.theta[i] * value
                 for other, second in entries[k:]:
-                    add(at, other, weighted * second)
+                    if at < first_global:
+                        add(at, other, weighted * second)
+            if self.bounds[i]:
+                moves, theta = self.barriers[i].moves, self.theta[i]
+
+                def left(rest: Expr, moves: Any = moves, theta: Expr = theta) -> Expr:
+                    return c.where(moves, rest * theta, 1.0)
+
+                self.add_bounds(self.bounds[i], self.curve[i], theta, left, add)
         for r, row in enumerate(form.rows):
             for kind, k, item in row.globals:
                 add(self.position[r], s.front_of_global(kind, k), self.number(item))
         for v, bound in enumerate(form.bound_rows):
+            if bound.column is not None:
+                continue
             h = c.where(self.active, self.h_slack[v], 0.0)
             gammas = [(s.front_of_global(kind, k), self.number(item)) for kind, k, item in bound.globals]
             for k, (at, gamma) in enumerate(gammas):
@@ -722,6 +752,7 @@ class _Sweep:
             pivot = c.larger(get(place, place), PIVOT_FLOOR)
             usable = c.both(c.both(c.above(diagonal[place], 1e-40), self.active), stays)
             alone = c.where(usable, 1.0 / c.vec(pivot), 0.0)
+            pulls: dict[int, Expr] = {}  # of bound rows between the state and globals
             if len(members) == 1:
                 inverse: list[list[Expr]] = [[alone]]
                 c.store(alone, self.factor, slot)
@@ -732,7 +763,13 @@ class _Sweep:
                 state = members[1]
                 moves = self.barriers[owner[state]].moves
                 p: Expr = c.larger(get(place, place), PIVOT_FLOOR)
-                q: Expr = -1.0 * c.vec(get(state, state))
+                own: Expr = -1.0 * c.vec(get(state, state))
+                bounds = self.bounds[owner[state]]
+                q = own
+                for bound in bounds:
+                    q = q + bound.weight
+                    for at, value in bound.pulls.items():
+                        pulls[at] = pulls[at] + value if at in pulls else value
                 a = get(place, state)
                 scale = 1.0 / c.vec(p * q + a * a)
                 both = c.both(moves, stays)
@@ -745,11 +782,28 @@ class _Sweep:
                 for value in (i11, i12, i22):
                     c.store(value, self.factor, slot)
                     slot += 1
+                if bounds:
+
+                    def left(
+                        rest: Expr, p: Expr = p, a: Expr = a, scale: Expr = scale, both: Any = both,
+                        only_state: Expr = only_state, moves: Any = moves,
+                    ) -> Expr:  # fmt: skip
+                        alone = (
+                            1.0
+                            if self.first is None
+                            else c.where(c.both(self.first, moves), -1.0 * (rest * only_state), 1.0)
+                        )
+                        return c.where(both, (p * rest + a * a) * scale, alone)
+
+                    self.add_bounds(bounds, own, -1.0 * i22, left, add)
             right = [rhs[m] for m in members]
             for line in inverse:
                 c.store(self.dot(line, right), self.factor, slot)
                 slot += 1
             columns = [{j: get(m, j) for j in reached} for m in members]
+            plain = columns[-1].copy()
+            for at, value in pulls.items():
+                columns[-1][at] = columns[-1][at] + value
             scaled: list[dict[int, Expr]] = []
             for line in inverse:
                 scaled.append({j: self.dot(line, [column[j] for column in columns]) for j in reached})
@@ -760,6 +814,12 @@ class _Sweep:
                 rhs[j] = rhs[j] - self.dot([one[j] for one in scaled], right)
                 for other in reached[k:]:
                     change = self.dot([one[j] for one in scaled], [column[other] for column in columns])
+                    if j in pulls and other in pulls:  # their product stands in add_bounds
+                        (i11, i12), (_, i22) = inverse
+                        row, state_column = columns
+                        change = row[j] * (i11 * row[other] + i12 * state_column[other])
+                        change = change + i12 * (state_column[j] * row[other])
+                        change = change + i22 * (plain[j] * state_column[other] + pulls[j] * plain[other])
                     front[j, other] = get(j, other) - change
         for (i, j), variable in self.carry_matrix.items():
             after = get(self.next + i, self.next + j)
@@ -769,6 +829,29 @@ class _Sweep:
             variable.set(after if self.active is None else c.where(self.active, after, variable.get()))
         for (i, j), variable in self.border_matrix.items():
             variable.set(get(self.border + i, self.border + j))
+
+    @staticmethod
+    def add_bounds(bounds: list[Bound], own: Expr, theta: Expr, left: Callable[[Expr], Expr], add: Any) -> None:
+        """Between globals, what bound rows of one column leave once the column is eliminated.
+
+        A row alone leaves - gamma gamma' h (1 - a^2 h theta), which `left` gives without a difference: near the optimum
+        h passes 1e12 where a bound acts, and what is left is 1e-18 of it.
+        """
+        for n, bound in enumerate(bounds):
+            rest = own
+            for m, other in enumerate(bounds):
+                if m != n:
+                    rest = rest + other.weight
+            h = bound.h * left(rest)
+            gammas = list(bound.on_globals.items())
+            for k, (at, gamma) in enumerate(gammas):
+                for second, other_gamma in gammas[k:]:
+                    add(at, second, -1.0 * (gamma * other_gamma * h))
+            for other in bounds[:n]:
+                for at, value in bound.pulls.items():
+                    for second, other_value in other.pulls.items():
+                        product = theta * (value * other_value)
+                        add(at, second, product * 2.0 if at == second else product)
 
     @staticmethod
     def dot(left: list[Expr], right: list[Expr]) -> Expr:
@@ -949,17 +1032,15 @@ class _Sweep:
             carried = self.next_direction[k]
             carried.set(here if self.active is None else c.where(self.active, here, carried.get()))
 
-    def global_direction(self, u: list[Expr], kind: GlobalKind, number: int) -> Expr:
-        return u[self.slots.front_of_global(kind, number)]
-
     def directions(self, u: list[Expr]) -> None:
         c, form, s = self.c, self.form, self.slots
+        own: list[Expr] = []  # pulls of the columns, without those of bound rows
+        slack_pull: list[Expr] = [0.0] * len(form.bound_rows)
         if self.correct:
-            pull = self.corrections()
+            pulls = [self.correction(barrier) for barrier in self.barriers]
+            own, slack_pull = pulls[: len(form.columns)], pulls[len(form.columns) :]
         else:
             y_total = [self.value(s.total_dual + d) for d in range(form.num_totals)]
-            residual = [self.residual_of_bound_row(v) for v in range(len(form.bound_rows))]
-            pull = []
             for column in form.columns:
                 reduced: Expr = self.number(column.cost)
                 for r, lag, item in column.rows:
@@ -969,32 +1050,44 @@ class _Sweep:
                         reduced = reduced - self.number(item, ahead=True) * self.y_next[form.states.index(r)]
                 for d, item in column.totals:
                     reduced = reduced - self.number(item) * y_total[d]
-                force: Expr = -1.0 * (self.value(PULL) * reduced)
-                for v in column.bound_rows:
-                    a = self.number(form.bound_rows[v].coefficient)
-                    h = self.h_slack[v]
-                    force = force + a * (h * residual[v])
-                pull.append(force)
-        dp: list[Expr] = []
-        for i in range(len(form.columns)):
-            if i in self.kept:
-                dp.append(c.where(self.barriers[i].moves, u[self.kept[i]], 0.0))
-                continue
-            force = pull[i]
-            for at, entry in self.entries[i].items():
-                force = force + entry * u[at]
-            dp.append(c.where(self.barriers[i].moves, self.theta[i] * force, 0.0))
+                own.append(-1.0 * (self.value(PULL) * reduced))
+        shift: list[Expr] = []  # what a slack moves by while its column stays
         for v, bound in enumerate(form.bound_rows):
-            barrier = self.barriers[len(form.columns) + v]
-            if barrier.low is False and barrier.high is False:
-                dp.append(0.0)
-                continue
-            move: Expr = 0.0 if self.correct else -1.0 * residual[v]
-            if bound.column is not None:
-                move = move + self.number(bound.coefficient) * dp[bound.column]
+            move: Expr = 0.0 if self.correct else -1.0 * c.vec(self.residual_of_bound_row(v))
             for kind, k, item in bound.globals:
-                move = move + self.number(item) * self.global_direction(u, kind, k)
-            dp.append(c.where(barrier.moves, move, 0.0))
+                move = move + self.number(item) * u[s.front_of_global(kind, k)]
+            shift.append(move)
+        dp: list[Expr] = []
+        slack_moves = shift.copy()
+        for i, column in enumerate(form.columns):
+            force = own[i]
+            for at, entry in self.entries[i].items():
+                if at < self.border + s.first_perm:
+                    force = force + entry * u[at]
+            moves, theta = self.barriers[i].moves, self.theta[i]
+            given = [
+                self.number(form.bound_rows[v].coefficient) * (slack_pull[v] - self.h_slack[v] * shift[v])
+                for v in column.bound_rows
+            ]
+            # a dx + shift is a small difference where the bound acts, of which h takes 1e12 times the rounding errors;
+            # with dx = theta (force + a (slack pull - h shift)) written out, what is large cancels exactly
+            for n, v in enumerate(column.bound_rows):
+                a = self.number(form.bound_rows[v].coefficient)
+                total, rest = force + a * slack_pull[v], self.curve[i]
+                for m, one in enumerate(given):
+                    if m != n:
+                        total, rest = total + one, rest + self.bounds[i][m].weight
+                slack_moves[v] = c.where(moves, theta * (a * total + rest * shift[v]), shift[v])
+            if i in self.kept:
+                dp.append(c.where(moves, u[self.kept[i]], 0.0))
+                continue
+            for one in given:
+                force = force + one
+            dp.append(c.where(moves, theta * force, 0.0))
+        for v in range(len(form.bound_rows)):
+            barrier = self.barriers[len(form.columns) + v]
+            bounded = barrier.low is not False or barrier.high is not False
+            dp.append(c.where(barrier.moves, slack_moves[v], 0.0) if bounded else 0.0)
         ratio_primal, ratio_dual = self.ratio_primal.get(), self.ratio_dual.get()
         products: list[Expr] = [variable.get() for variable in self.products]
         for barrier, change in zip(self.barriers, dp, strict=True):
