@@ -56,6 +56,21 @@ def test_the_csv_adds_up_to_the_worth(folder: Path) -> None:
     assert "NPV-1" in document["formulas"]
 
 
+def test_the_table_on_the_terminal_adds_up_and_loses_no_digit(tmp_path: Path) -> None:
+    target = tmp_path / "large"
+    settings = ["economics.lifetime_years=2", "pv.capacity_kw=600", "grid.export_limit_kw=300", "pv.cost.capital=2e10"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    code, out, err = invoke("proforma", TINY, *words, "--fast", "--out", target)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0].endswith("million CNY")
+    assert "…" not in out
+    headings = " ".join(lines[1:3])
+    assert "export" in headings, "an amount that is in the net must have its column"
+    (year_0,) = [line.split() for line in lines if line.split()[:2] == ["0", "\N{MINUS SIGN}20,002"]]
+    assert year_0[-2:] == ["\N{MINUS SIGN}20,002"] * 2
+
+
 def test_the_page_tells_the_comparison_and_every_formula(folder: Path) -> None:
     page = (folder / "proforma.html").read_text(encoding="utf-8")
     for words in ("Business as usual", "What each part adds", "CRS-1", "LCOE-1", "is replaced 2.5 years"):

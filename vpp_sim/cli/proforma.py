@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from vpp_sim.kpi import Simulation
     from vpp_sim.studies.course import Course
 
-#: Columns of the table on the terminal; the CSV has all.
-SHOWN = ("capital", "energy_saving", "demand_saving", "om", "replacement", "salvage", "tax", "net", "cumulative")
+#: Columns that the table on the terminal always has; others of the cash flow where they are not 0. The CSV has all.
+ALWAYS = ("capital", "energy_saving", "demand_saving", "om", "replacement", "salvage", "net", "cumulative")
+#: Amounts from which on the table is in thousands or millions.
+THOUSANDS, MILLIONS = 1e7, 1e10
 
 
 @click.command()
@@ -147,9 +149,15 @@ def _years(found: Course) -> Table:
     from vpp_sim.report.proforma import COLUMNS
 
     table, capacities = found.proforma.table, found.capacities()
-    names = [name for name in SHOWN if name in table]
+    flows = [name for name in COLUMNS if name in table]
+    flows = flows[: flows.index("cumulative") + 1]
+    names = [name for name in flows if name in ALWAYS or table[name].abs().max() >= 0.5]
+    largest = float(table[names].abs().max().max())
+    word, scale = (
+        ("million ", 1e6) if largest >= MILLIONS else ("thousand ", 1e3) if largest >= THOUSANDS else ("", 1.0)
+    )
     shown = Table(
-        title=f"{found.scenario.name}: cash flow against business as usual, {found.scenario.currency}",
+        title=f"{found.scenario.name}: cash flow against business as usual, {word}{found.scenario.currency}",
         title_justify="left",
         box=None,
         pad_edge=False,
@@ -162,7 +170,7 @@ def _years(found: Course) -> Table:
     left = [[""] * capacities.shape[1]]
     left += [[percent(float(share)) for share in row] for row in capacities.to_numpy().tolist()]
     for year, amounts in enumerate(table[names].to_numpy().tolist()):
-        shown.add_row(str(year), *(number(round(amount)) for amount in amounts), *left[year])
+        shown.add_row(str(year), *(number(round(amount / scale)) for amount in amounts), *left[year])
     return shown
 
 
