@@ -11,7 +11,6 @@ border (spikes of a cut chain, total rows, dense globals, the live globals).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -718,20 +717,16 @@ class _Sweep:
                     if at < first_global:
                         add(at, other, weighted * second)
             if self.bounds[i]:
-                moves, theta = self.barriers[i].moves, self.theta[i]
-
-                def left(rest: Expr, moves: Any = moves, theta: Expr = theta) -> Expr:
-                    return c.where(moves, rest * theta, 1.0)
-
-                self.add_bounds(self.bounds[i], self.curve[i], theta, left, add)
+                alone = c.where(self.barriers[i].moves, 0.0, 1.0)
+                self.add_bounds(self.bounds[i], self.curve[i], self.theta[i], alone, add)
         for r, row in enumerate(form.rows):
             for kind, k, item in row.globals:
                 add(self.position[r], s.front_of_global(kind, k), self.number(item))
-        for v, bound in enumerate(form.bound_rows):
-            if bound.column is not None:
+        for v, bound_row in enumerate(form.bound_rows):
+            if bound_row.column is not None:
                 continue
             h = c.where(self.active, self.h_slack[v], 0.0)
-            gammas = [(s.front_of_global(kind, k), self.number(item)) for kind, k, item in bound.globals]
+            gammas = [(s.front_of_global(kind, k), self.number(item)) for kind, k, item in bound_row.globals]
             for k, (at, gamma) in enumerate(gammas):
                 for other, second in gammas[k:]:
                     add(at, other, -1.0 * (gamma * second * h))
@@ -752,20 +747,15 @@ class _Sweep:
             pivot = c.larger(get(place, place), PIVOT_FLOOR)
             usable = c.both(c.both(c.above(diagonal[place], 1e-40), self.active), stays)
             alone = c.where(usable, 1.0 / c.vec(pivot), 0.0)
+            inverse: list[list[Expr]] = [[alone]]
             pulls: dict[int, Expr] = {}  # of bound rows between the state and globals
-            if len(members) == 1:
-                inverse: list[list[Expr]] = [[alone]]
-                c.store(alone, self.factor, slot)
-                slot += 1
-            else:
+            if len(members) == 2:
                 # [[p, a], [a, -q]] with p, q >= 0: its inverse [[q, a], [a, -p]] / (p q + a^2) subtracts nothing, so it
                 # is accurate even where both p and q are tiny (an idle battery), where either alone would be no pivot
                 state = members[1]
-                moves = self.barriers[owner[state]].moves
+                moves, bounds = self.barriers[owner[state]].moves, self.bounds[owner[state]]
                 p: Expr = c.larger(get(place, place), PIVOT_FLOOR)
-                own: Expr = -1.0 * c.vec(get(state, state))
-                bounds = self.bounds[owner[state]]
-                q = own
+                q = own = -1.0 * c.vec(get(state, state))
                 for bound in bounds:
                     q = q + bound.weight
                     for at, value in bound.pulls.items():
@@ -774,28 +764,18 @@ class _Sweep:
                 scale = 1.0 / c.vec(p * q + a * a)
                 both = c.both(moves, stays)
                 # in a segment's first step the row stays and the state goes alone
-                only_state = 0.0 if self.first is None else c.where(c.both(self.first, moves), -1.0 / c.vec(q), 0.0)
-                i11 = c.where(both, q * scale, alone)
+                first = None if self.first is None else c.both(self.first, moves)
+                only_state = 0.0 if first is None else c.where(first, -1.0 / c.vec(q), 0.0)
                 i12 = c.where(both, a * scale, 0.0)
                 i22 = c.where(both, -1.0 * (p * scale), only_state)
-                inverse = [[i11, i12], [i12, i22]]
-                for value in (i11, i12, i22):
+                inverse = [[c.where(both, q * scale, alone), i12], [i12, i22]]
+                if bounds:
+                    fixed = 1.0 if first is None else c.where(first, 0.0, 1.0)
+                    self.add_bounds(bounds, own, -1.0 * c.vec(i22), c.where(both, a * a * scale, fixed), add)
+            for k, line in enumerate(inverse):
+                for value in line[k:]:
                     c.store(value, self.factor, slot)
                     slot += 1
-                if bounds:
-
-                    def left(
-                        rest: Expr, p: Expr = p, a: Expr = a, scale: Expr = scale, both: Any = both,
-                        only_state: Expr = only_state, moves: Any = moves,
-                    ) -> Expr:  # fmt: skip
-                        alone = (
-                            1.0
-                            if self.first is None
-                            else c.where(c.both(self.first, moves), -1.0 * (rest * only_state), 1.0)
-                        )
-                        return c.where(both, (p * rest + a * a) * scale, alone)
-
-                    self.add_bounds(bounds, own, -1.0 * i22, left, add)
             right = [rhs[m] for m in members]
             for line in inverse:
                 c.store(self.dot(line, right), self.factor, slot)
@@ -814,12 +794,10 @@ class _Sweep:
                 rhs[j] = rhs[j] - self.dot([one[j] for one in scaled], right)
                 for other in reached[k:]:
                     change = self.dot([one[j] for one in scaled], [column[other] for column in columns])
-                    if j in pulls and other in pulls:  # their product stands in add_bounds
-                        (i11, i12), (_, i22) = inverse
-                        row, state_column = columns
-                        change = row[j] * (i11 * row[other] + i12 * state_column[other])
-                        change = change + i12 * (state_column[j] * row[other])
-                        change = change + i22 * (plain[j] * state_column[other] + pulls[j] * plain[other])
+                    if j in pulls and other in pulls:  # the product of pulls has its place in add_bounds
+                        of_row, of_state = columns
+                        change = scaled[0][j] * of_row[other] + inverse[0][1] * (of_row[j] * of_state[other])
+                        change = change + inverse[1][1] * (plain[j] * of_state[other] + pulls[j] * plain[other])
                     front[j, other] = get(j, other) - change
         for (i, j), variable in self.carry_matrix.items():
             after = get(self.next + i, self.next + j)
@@ -831,18 +809,18 @@ class _Sweep:
             variable.set(get(self.border + i, self.border + j))
 
     @staticmethod
-    def add_bounds(bounds: list[Bound], own: Expr, theta: Expr, left: Callable[[Expr], Expr], add: Any) -> None:
+    def add_bounds(bounds: list[Bound], own: Expr, theta: Expr, alone: Expr, add: Any) -> None:
         """Between globals, what bound rows of one column leave once the column is eliminated.
 
-        A row alone leaves - gamma gamma' h (1 - a^2 h theta), which `left` gives without a difference: near the optimum
-        h passes 1e12 where a bound acts, and what is left is 1e-18 of it.
+        A row by itself leaves - gamma gamma' h (1 - a^2 h theta), here as - gamma gamma' h (rest theta + alone) with
+        rest = the column's curvature without it, since the difference has no digits left where a bound acts.
         """
         for n, bound in enumerate(bounds):
             rest = own
             for m, other in enumerate(bounds):
                 if m != n:
                     rest = rest + other.weight
-            h = bound.h * left(rest)
+            h = bound.h * (rest * theta + alone)
             gammas = list(bound.on_globals.items())
             for k, (at, gamma) in enumerate(gammas):
                 for second, other_gamma in gammas[k:]:
