@@ -26,7 +26,9 @@ from vpp_sim.report.folder import (
     summary_document,
     write_folder,
 )
-from vpp_sim.report.verification import verify_folder
+from vpp_sim.report.page import run_page
+from vpp_sim.report.verification import unread_inputs, verify_folder
+from vpp_sim.scenario import load_scenario
 
 Document = dict[str, Any]
 Alteration = Callable[[Path, Document], None]
@@ -326,6 +328,42 @@ def test_an_untouched_folder_passes_every_check(written: Path) -> None:
     checks = verify_folder(written)
     assert [check.name for check in checks if not check.passed] == []
     assert len(checks) > 50
+
+
+def test_a_run_of_files_given_relatively_stands_wherever_it_is_verified_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Remarks, page and digests name files; a folder has absolute paths, and the scenario had none."""
+    place = tmp_path / "my site" / "data"
+    place.mkdir(parents=True)
+    hours = pd.date_range("2025-06-01", periods=48, freq="h").strftime("%Y-%m-%d %H:%M")
+    day = np.clip(np.sin((np.arange(48) % 24 - 5.5) / 13 * np.pi), 0.0, None)
+    pd.DataFrame({"time": hours, "ghi": 800 * day, "t": 20.0}).to_csv(place / "sky.csv", index=False)
+    pd.DataFrame({"time": hours, "power_mw": 50.0}).to_csv(place / "load.csv", index=False)
+    (tmp_path / "my site" / "site.yaml").write_text(
+        """
+name: Relative
+currency: CNY
+horizon: {start: 2025-06-01, days: 2, timezone: Asia/Shanghai}
+site: {latitude: 36.6, longitude: 101.8, altitude_m: 2261}
+weather: {source: csv, path: data/sky.csv, columns: {ghi_w_per_m2: ghi, temperature_celsius: t}}
+tariff: flat
+components:
+  pv: {kind: pv, capacity_kw: 40}
+  load: {kind: load, profile: {path: data/load.csv, column: power_mw, unit: kW}}
+  grid: {kind: grid, import_limit_kw: 100}
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path / "my site")
+    run = simulate(load_scenario("site.yaml"))
+    assert "load: load.csv: power_mw: its name says MW, it is read in kW" in " ".join(run.optimal.notes)
+    write_folder(run, tmp_path / "run", page=run_page)
+    monkeypatch.chdir(tmp_path)
+    passed = {check.name: check.passed for check in verify_folder(tmp_path / "run", page=run_page)}
+    assert {"run.json: every remark on the inputs is there", "report.html is the page of these files"} <= passed.keys()
+    assert [name for name, right in passed.items() if not right] == []
+    assert unread_inputs(tmp_path / "run") == []
 
 
 def test_the_folder_reads_back_as_the_run_it_came_from(simulation: Simulation, written: Path) -> None:

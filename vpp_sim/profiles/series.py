@@ -207,7 +207,8 @@ def _oddities(series: Series, profile: FileProfile, quantity: str, grid: TimeGri
     has_leap_day = ((grid.local.month == 2) & (grid.local.day == 29)).any()
     if series.start is None and values.size * minutes == MINUTES_PER_YEAR[1] and not has_leap_day:
         found.append(f"{values.size:,} values are a leap year, placed by date: its 29 February is not used")
-    return [f"{series.file}: {series.column}: {note}" for note in found]
+    # a remark names the file alone: a run folder, which has absolute paths, must remark the same when read again
+    return [f"{Path(series.file).name}: {series.column}: {note}" for note in found]
 
 
 def _declared(unit: str, quantity: str, path: str) -> tuple[float, bool]:

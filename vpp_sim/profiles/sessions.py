@@ -195,21 +195,20 @@ def read_sessions(table: SessionFile, grid: TimeGrid, base_dir: Path) -> tuple[p
         }
     )
     notes: list[str] = []
+    name = Path(table.path).name  # not its folder: a run folder has absolute paths, and must remark the same
     if doubled := int(sessions.duplicated().sum()):
         first = sessions["session_id"][sessions.duplicated()].iloc[0]
-        notes.append(f"{table.path}: {doubled} sessions stand twice, the first is {first}; remove the copies")
+        notes.append(f"{name}: {doubled} sessions stand twice, the first is {first}; remove the copies")
     if table.repeat:
         sessions, weeks = _repeated(sessions, grid, table.path)
-        notes.append(f"{table.path}: {weeks} whole weeks of sessions repeated over the horizon by weekday and hour")
+        notes.append(f"{name}: {weeks} whole weeks of sessions repeated over the horizon by weekday and hour")
     on_horizon = (sessions["arrival_hours"] >= 0) & (sessions["arrival_hours"] < grid.horizon_hours)
     if not on_horizon.any():
         message = "no session arrives on the horizon; repeat: true maps whole weeks onto it"
         raise InputError(Fault(message, file=table.path))
     outside = int((~on_horizon).sum())
     if outside:
-        notes.append(
-            f"{table.path}: {outside} of {len(sessions)} sessions arrive outside of the horizon and are left out"
-        )
+        notes.append(f"{name}: {outside} of {len(sessions)} sessions arrive outside of the horizon and are left out")
     kept = sessions[on_horizon].sort_values("arrival_hours", kind="stable").reset_index(drop=True)
     return kept, tuple(notes)
 

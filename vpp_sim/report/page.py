@@ -96,7 +96,8 @@ def _facts(simulation: Simulation) -> list[tuple[str, str]]:
     """What was computed, in a few lines."""
     scenario, grid = simulation.scenario, simulation.optimal.grid
     solver = simulation.optimal.solver
-    weather = scenario.weather.model_dump(exclude_none=True)
+    # with absolute paths, as the folder has it: the page made again from there must say the same
+    weather = {key: value for key, value in scenario.to_mapping()["weather"].items() if value is not None}
     gap = f"gap {solver.gap:.0e}" if solver.gap == solver.gap else "feasible; optimal by the solver's word (no duals)"
     words = [
         str(weather.pop("source")),
@@ -114,6 +115,7 @@ def _facts(simulation: Simulation) -> list[tuple[str, str]]:
             f"{solver.status}; {solver.name} {solver.version}, {number(solver.num_rows)} rows × "
             f"{number(solver.num_columns)} columns, " + gap,
         ),
+        *([("One flow at a time", exact.note())] if (exact := simulation.optimal.exact) is not None else []),
     ]
 
 
