@@ -11,11 +11,11 @@ import pytest
 
 from vpp_sim.components import REGISTRY
 from vpp_sim.dispatch import dispatch
-from vpp_sim.dispatch.build import build_program
+from vpp_sim.dispatch.build import build_program, tie_break_cost
 from vpp_sim.dispatch.one_way import both_ways
 from vpp_sim.errors import InputError
 from vpp_sim.kpi import summarize
-from vpp_sim.lp import solve
+from vpp_sim.lp import one_of_two, solve
 from vpp_sim.scenario import Scenario
 
 SmallSite = Callable[..., Scenario]
@@ -25,7 +25,7 @@ STORE = {"kind": "battery", "power_kw": 20.0, "energy_kwh": 40.0, "soc_min": 0.0
 LOAD = {"kind": "load", "profile": 5.0}
 
 
-def paid_to_take(site: SmallSite, **changes: Any) -> Scenario:
+def paid_to_take(site: SmallSite, more_tariff: dict[str, Any] | None = None, **changes: Any) -> Scenario:
     """Six hours of a negative price in a day, no export."""
     periods = [
         {"label": "paid", "hours": "02-08", "price_per_kwh": -0.2},
@@ -33,7 +33,7 @@ def paid_to_take(site: SmallSite, **changes: Any) -> Scenario:
         {"label": "night", "hours": "20-02", "price_per_kwh": 0.1},
     ]
     energy = {"purchase_price_per_kwh": 0.3, "periods": periods}
-    return site(tariff={"energy": energy}, **{"store": STORE, "park": LOAD, **changes})
+    return site(tariff={"energy": energy} | (more_tariff or {}), **{"store": STORE, "park": LOAD, **changes})
 
 
 def test_destroying_energy_is_counted_and_valued(site: SmallSite) -> None:
@@ -77,6 +77,76 @@ def test_the_exact_mode_finds_the_best_of_all_directions(site: SmallSite) -> Non
     assert all(check.passed for check in summarize(exact).checks)
 
 
+def test_a_month_of_days_that_are_alike_is_solved_exactly(site: SmallSite) -> None:
+    """180 equal hours in which two stores destroy energy; branch and bound on the whole of it does not end in a minute.
+
+    Every second of it counts: pieces that are equal are solved once, and what they choose fits together.
+    """
+    second = STORE | {"power_kw": 10.0, "energy_kwh": 33.0}
+    scenario = paid_to_take(site, second=second, horizon={"days": 30}, dispatch={"exact": True})
+    run = dispatch(scenario)
+    assert run.exact is not None
+    assert run.exact.binaries == 360
+    assert run.exact.pieces == 30
+    assert run.exact.gap <= 1e-6
+    assert both_ways(scenario, run.series) == ()
+    assert run.plan_cost is not None
+    assert run.plan_cost < run.objective - 1.0
+    assert all(check.passed for check in summarize(run).checks)
+
+
+@pytest.fixture(scope="module")
+def tied_together(site: SmallSite) -> Scenario:
+    """Five unlike days that a demand charge and the store's cyclic closure tie together."""
+    tariff = {"demand": {"basis": "max_demand", "price_per_kw_month": 33.0}}
+    park = {"kind": "load", "profile": {"generator": "office_park", "peak": 20.0}}
+    return paid_to_take(site, park=park, horizon={"days": 5}, dispatch={"exact": True}, more_tariff=tariff)
+
+
+def test_pieces_come_to_what_the_whole_program_does(tied_together: Scenario) -> None:
+    """Against one mixed-integer program of all steps, written here and solved by SciPy."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import coo_array, hstack, vstack
+
+    run = dispatch(tied_together)
+    assert run.exact is not None
+    assert run.exact.gap <= 1e-6
+    program = build_program(tied_together, tied_together.read_inputs())
+    steps, columns = program.num_steps, program.num_columns
+    into, out = (np.arange(columns)[program.columns(f"store.{flow}_kw")] for flow in ("charge", "discharge"))
+    rows, place = np.arange(steps), np.concatenate([np.arange(steps)] * 2)
+    charges = coo_array((np.repeat([1.0, -20.0], steps), (place, np.concatenate([into, columns + rows]))))
+    discharges = coo_array((np.repeat([1.0, 20.0], steps), (place, np.concatenate([out, columns + rows]))))
+    own = hstack([program.matrix, coo_array((program.num_rows, steps))])
+    ends = np.concatenate([np.zeros(steps), np.full(steps, 20.0)])
+    whole = milp(
+        np.concatenate([program.cost, np.zeros(steps)]),
+        integrality=np.repeat([0, 1], [columns, steps]),
+        bounds=Bounds(np.append(program.lower, np.zeros(steps)), np.append(program.upper, np.ones(steps))),
+        constraints=LinearConstraint(
+            vstack([own, charges, discharges]),
+            np.append(program.row_lower, np.full(2 * steps, -np.inf)),
+            np.append(program.row_upper, ends),
+        ),
+        options={"mip_rel_gap": 1e-7},
+    )
+    ties = tie_break_cost(tied_together, program, whole.x[:columns])
+    assert run.objective == pytest.approx(whole.fun + program.cost_offset - ties, rel=2e-6)
+
+
+def test_a_gap_that_is_left_is_told_and_holds(tied_together: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without time for more than a first plan its bound stands; the best cost lies between it and the plan's."""
+    exact = dispatch(tied_together)
+    monkeypatch.setattr(one_of_two, "LEAST_SECONDS", 299.99)
+    hasty = dispatch(tied_together)
+    assert hasty.exact is not None
+    assert hasty.exact.gap > 1e-6
+    assert "another choice may be better" in hasty.exact.note()
+    assert hasty.exact.note() in hasty.notes
+    assert both_ways(tied_together, hasty.series) == ()
+    assert hasty.objective * (1 - hasty.exact.gap) - 1e-6 <= exact.objective <= hasty.objective + 1e-6
+
+
 def test_import_and_export_at_the_same_price_do_not_run_at_once(site: SmallSite) -> None:
     """What is imported to be exported neither costs nor gains; the tie price leaves none of it, with any solver."""
     grid = {"kind": "grid", "import_limit_kw": 100.0, "export_limit_kw": 100.0}
@@ -92,7 +162,7 @@ def test_where_energy_is_worth_anything_exact_is_the_same(site: SmallSite) -> No
     loose = site(store=STORE, park=LOAD)
     strict = site(store=STORE, park=LOAD, dispatch={"exact": True})
     assert dispatch(strict).objective == pytest.approx(dispatch(loose).objective, rel=1e-9)
-    assert "exact: one direction in every step, with 0 binaries" in " ".join(dispatch(strict).notes)
+    assert "exact: one direction in every step, no binary needed, gap" in " ".join(dispatch(strict).notes)
 
 
 @pytest.mark.parametrize("solver", ["structured", "pulp:CBC"])

@@ -25,11 +25,13 @@ store destroys some of it. This no repair can take away at equal cost. It is cou
 the energy destroyed, less what the additional discharge costs, to first order what the site could not have without
 it.
 
-**Exactly** (`dispatch.exact: true`): a mixed-integer program in which a binary z opens one direction of a step,
-a <= A z, b <= B (1 - z). Binaries stand only in steps where the program without them had both flows; the steps in which
-the answer has both are added, until there are none. That is exact: each program is a relaxation of the one with
-binaries everywhere, and the last one's optimum is feasible there, so it is the optimum there. The directions found are
-then held and the linear program is solved once more, for prices and the certificate. HiGHS alone does this.
+**Exactly** (`dispatch.exact: true`): a mixed-integer program in which a binary opens one direction of a step. Binaries
+stand where p < 0 or where both flows occur; all other steps have one anyway, and where they do not, they get one. First
+the smaller flow of each step is simply held at 0: if that costs as much as the program without (a lower bound of
+everything), it is the optimum and no binary is needed. Else the horizon is solved in pieces (`vpp_sim/lp/one_of_two`,
+with the proof of its bound). The directions found are held and the linear program is solved once more, for prices and
+the certificate. What is told is the gap: no plan that has one flow at a time costs less by more than that share. HiGHS
+alone does this.
 """
 
 from __future__ import annotations
@@ -42,20 +44,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpp_sim.components.base import FloatArray
+from vpp_sim.dispatch.build import marginal_price_per_kwh
+from vpp_sim.dispatch.result import OneWay
 from vpp_sim.errors import InputError, SolverLimitError
 from vpp_sim.lp import LinearProgram, Solution, SolveOptions
+from vpp_sim.lp.one_of_two import EndlessError, choose_one_of_two
 from vpp_sim.scenario import Scenario
 
 #: Both flows of a pair must exceed this share of the pair's largest flow (at least 1 kW) to count.
 THRESHOLD = 1e-6
 #: Solvers that can do without opposite flows.
 EXACT_SOLVERS = ("auto", "highs")
-#: Relative gap at which the mixed-integer program counts as solved.
+#: Relative gap at which the directions count as the best: that of every other solution here.
 MIP_GAP = 1e-6
-#: Seconds for all rounds together where the scenario says no `time_limit_seconds`: days that are alike take very long.
+#: Seconds for finding them where the scenario says no `time_limit_seconds`: long negative prices take very long.
 LONGEST_SECONDS = 300.0
-#: Rounds of adding binaries; each adds at least one step, a few do.
-ROUNDS = 50
+#: Below this marginal price [currency/kWh] a step gets a binary from the start; prices that decide ties lie above.
+WORTH_DESTROYING = -1e-5
 
 
 @dataclass(frozen=True)
@@ -125,50 +130,35 @@ def refuse_other_solvers(solver: str) -> None:
 
 def held_one_way(
     scenario: Scenario, program: LinearProgram, solution: Solution, options: SolveOptions
-) -> tuple[LinearProgram, str]:
-    """The program with one direction open in every step, the best choice of them, and how it was found.
+) -> tuple[LinearProgram, Solution, OneWay]:
+    """The program with one direction open in every step, the best choice of them found, its optimum, and the gap.
 
     Raises:
         InputError: a flow has no largest value.
         SolverLimitError: no choice was found in the time allowed.
     """
-    from vpp_sim.lp.solvers.highs import solve_one_way
-
     started = time.perf_counter()
     into, out = _pairs(scenario, program)
-    primal = solution.primal
-    if primal is None or into.size == 0:
-        return program, "exact: nothing can flow both ways"
     free = (program.upper[into] > 0.0) & (program.upper[out] > 0.0)
-    chosen = np.zeros(into.size, dtype=bool)
-    gap, rounds = 0.0, 0
-    while True:
-        both = np.minimum(primal[into], primal[out]) > _threshold(primal[into], primal[out])
-        more = both & free & ~chosen
-        if not more.any():
-            break
-        chosen |= more
-        _refuse_unbounded(scenario, program, into[chosen], out[chosen])
-        rounds += 1
-        left = (options.time_limit_seconds or LONGEST_SECONDS) - (time.perf_counter() - started)
-        if rounds > ROUNDS or left <= 0:
-            raise SolverLimitError(f"dispatch.exact: not done after {rounds - 1} rounds; raise time_limit_seconds")
-        exact, gap = solve_one_way(
-            program, into[chosen], out[chosen], MIP_GAP, replace(options, time_limit_seconds=left)
+    into, out = into[free], out[free]
+    if into.size == 0 or solution.row_dual is None:
+        return program, solution, OneWay(0.0, 0, 0, time.perf_counter() - started)
+    price = marginal_price_per_kwh(scenario, program, solution.row_dual)[into % program.num_steps]
+    limited = replace(options, time_limit_seconds=options.time_limit_seconds or LONGEST_SECONDS)
+    try:
+        found = choose_one_of_two(program, solution, into, out, price < WORTH_DESTROYING, MIP_GAP, limited)
+    except EndlessError as error:
+        raise InputError(
+            f"dispatch.exact: {next(_names(program, error.columns))} has no largest value, which binaries need; give a "
+            "number in place of a free size, and no overload_price_per_kwh"
+        ) from None
+    if found is None:
+        raise SolverLimitError(
+            "dispatch.exact: no plan that has one flow at a time was found; raise dispatch.time_limit_seconds, or "
+            "leave exact out"
         )
-        if exact.primal is None:
-            raise SolverLimitError(f"dispatch.exact: {exact.status.value} ({exact.message})")
-        primal = exact.primal
-    stopped = ", stopped at the time limit: another choice may be better by that much" if gap > MIP_GAP else ""
-    upper = program.upper.copy()
-    smaller = np.where(primal[into] <= primal[out], into, out)[free]
-    upper[smaller] = program.lower[smaller]
     seconds = time.perf_counter() - started
-    note = (
-        f"exact: one direction in every step, with {int(chosen.sum()):,} binaries in {rounds} rounds, "
-        f"MIP gap {gap:.1e}{stopped}, {seconds:.1f} s"
-    )
-    return program.with_numbers(upper=upper), note
+    return found.program, found.solution, OneWay(found.gap, found.binaries, found.pieces, seconds)
 
 
 def _pairs(scenario: Scenario, program: LinearProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -182,19 +172,6 @@ def _pairs(scenario: Scenario, program: LinearProgram) -> tuple[NDArray[np.int64
                 found.append(np.array([np.arange(program.num_columns)[program.columns(each)] for each in names]))
     into, out = np.concatenate(found, axis=1)
     return into, out
-
-
-def _refuse_unbounded(
-    scenario: Scenario, program: LinearProgram, into: NDArray[np.int64], out: NDArray[np.int64]
-) -> None:
-    for columns in (into, out):
-        endless = columns[~np.isfinite(program.upper[columns])]
-        if endless.size:
-            name = next(_names(program, endless))
-            raise InputError(
-                f"dispatch.exact: {name} has no largest value, which binaries need; give a number in place of a free "
-                "size, and no overload_price_per_kwh"
-            )
 
 
 def _names(program: LinearProgram, columns: NDArray[np.int64]) -> Iterator[str]:

@@ -38,6 +38,25 @@ class SolveRecord:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class OneWay:
+    """How one direction was chosen for every step (`dispatch.exact`): no other choice costs less by more than `gap`."""
+
+    gap: float
+    binaries: int
+    pieces: int
+    seconds: float
+
+    def note(self) -> str:
+        """How, how well, and in what time."""
+        how = f"{self.binaries:,} binaries in {self.pieces:,} pieces" if self.binaries else "no binary needed"
+        stopped = "; stopped at the time limit: another choice may be better by that share of the cost"
+        return (
+            f"exact: one direction in every step, {how}, gap {self.gap:.1e}, {self.seconds:.1f} s"
+            f"{stopped if self.gap > 1e-6 else ''}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Dispatch:
     """One solved scenario.
@@ -47,7 +66,7 @@ class Dispatch:
     `tables` by `component.table`. `objective` is in currency over the horizon; `target_duals` say by target what
     one more kWh, kg or kW of shortfall would save. `plan_cost` is the objective before the plan was handed back to
     sessions; where it was asked for, `cost_without` says by target what the plan would cost without it (and without all
-    rules, by `ALL_RULES`).
+    rules, by `ALL_RULES`). `exact` says how directions were chosen, where that was asked for.
     """
 
     scenario: Scenario
@@ -62,6 +81,7 @@ class Dispatch:
     target_duals: Mapping[str, float] = field(default_factory=dict)
     plan_cost: float | None = None
     cost_without: Mapping[str, float] = field(default_factory=dict)
+    exact: OneWay | None = None
 
     @property
     def grid(self) -> TimeGrid:

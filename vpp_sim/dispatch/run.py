@@ -231,10 +231,10 @@ def _planned_and_carried_out(
     plan = _collected(scenario, inputs, program, solution)
     plan = replace(plan, plan_cost=plan.objective)
     if scenario.dispatch.exact:
-        program, note = held_one_way(scenario, program, solution, options)
-        solution = yield from _solved(program, "highs", options)
+        program, found, how = held_one_way(scenario, program, solution, options)
+        solution = yield from _solved(program, "highs", replace(options, warm_start=found))
         exact = _collected(scenario, inputs, program, solution)
-        plan = replace(exact, notes=(*exact.notes, note), plan_cost=plan.objective)
+        plan = replace(exact, notes=(*exact.notes, how.note()), plan_cost=plan.objective, exact=how)
     try:
         carried_out = yield from _handed_back(plan, inputs, program, solution, solver, options)
         return plan, replace(carried_out, plan_cost=plan.plan_cost)

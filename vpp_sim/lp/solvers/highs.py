@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram
+from vpp_sim.lp.program import FloatArray, LinearProgram
 from vpp_sim.lp.solution import Basis, Solution, SolveOptions, SolveStatus
+
+if TYPE_CHECKING:
+    from vpp_sim.lp.one_of_two import Piece, PieceSolution
 
 #: What HiGHS is asked for of prices, where nothing else is said (its own default is 1e-7): the prices that decide
 #: between plans of equal cost are a few 1e-7 per kWh. It takes no more iterations.
@@ -128,26 +131,28 @@ def basic_point(highs: Any, program: LinearProgram, primal: FloatArray | None) -
     return fixed
 
 
-def solve_one_way(
-    program: LinearProgram, first: IntArray, second: IntArray, relative_gap: float, options: SolveOptions
-) -> tuple[Solution, float]:
-    """The program in which of each pair of columns one is at most 0, solved with a binary per pair; and the MIP gap.
+def solve_one_way(piece: Piece, accuracy: float, options: SolveOptions, start: FloatArray | None) -> PieceSolution:
+    """The piece in which of each pair of columns one is 0.
 
-    At the time limit the best point so far counts, if there is one: the gap says how far it may be from the optimum.
-
-    `first` and `second` are columns with finite upper bounds and lower bounds of 0; the point is that of the program's
-    own columns, and there are no duals.
+    `accuracy` is the difference between the bound and the point's cost at which it is solved; `start` a point to
+    improve.
     """
     import highspy
 
+    from vpp_sim.lp.one_of_two import PieceSolution
+
     highs = highspy.Highs()
     set_option(highs, "output_flag", options.verbose)
-    set_option(highs, "mip_rel_gap", relative_gap)
-    set_option(highs, "mip_abs_gap", 1e-9)
-    if options.time_limit_seconds is not None:
+    set_option(highs, "mip_rel_gap", 0.0)
+    set_option(highs, "mip_abs_gap", accuracy)
+    if options.time_limit_seconds is not None and np.isfinite(options.time_limit_seconds):
         set_option(highs, "time_limit", float(options.time_limit_seconds))
-    pass_program(highs, program)
-    pairs, columns = first.size, program.num_columns
+    if options.threads is not None:
+        highspy.Highs.resetGlobalScheduler(True)
+        set_option(highs, "threads", options.threads)
+    pass_program(highs, piece)
+    first, second = piece.first, piece.second
+    pairs, columns = first.size, piece.num_columns
     highs.addVars(pairs, np.zeros(pairs), np.ones(pairs))
     switch = np.arange(columns, columns + pairs, dtype=np.int32)
     integer = np.full(pairs, highspy.HighsVarType.kInteger)
@@ -155,28 +160,25 @@ def solve_one_way(
     # first <= its bound x switch,  second <= its bound x (1 - switch)
     starts = np.arange(0, 4 * pairs, 2, dtype=np.int32)
     indices = np.stack([np.concatenate([first, second]), np.concatenate([switch, switch])], axis=1).ravel()
-    weights = np.concatenate([-program.upper[first], program.upper[second]])
+    weights = np.concatenate([-piece.upper[first], piece.upper[second]])
     values = np.stack([np.ones(2 * pairs), weights], axis=1).ravel()
-    upper = np.concatenate([np.zeros(pairs), program.upper[second]])
+    upper = np.concatenate([np.zeros(pairs), piece.upper[second]])
     lower = np.full(2 * pairs, -np.inf)
     highs.addRows(2 * pairs, lower, upper, 4 * pairs, starts, indices.astype(np.int32), values)
+    if start is not None:
+        known = highspy.HighsSolution()
+        known.col_value = np.concatenate([start, start[first] > start[second]]).tolist()
+        highs.setSolution(known)
     highs.run()
-    info = highs.getInfo()
     status = highs.getModelStatus()
-    common: dict[str, Any] = {
-        "solver": "highs",
-        "solver_version": str(highs.version()),
-        "algorithm": "branch and bound",
-    }
-    message = highs.modelStatusToString(status)
-    late = status == highspy.HighsModelStatus.kTimeLimit
-    has_point = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
-    if status != highspy.HighsModelStatus.kOptimal and not (late and has_point):
-        return Solution(status=SolveStatus.TIME_LIMIT if late else SolveStatus.ERROR, message=message, **common), np.inf
-    primal = np.array(highs.getSolution().col_value[:columns], dtype=np.float64)
-    objective = float((program.cost * primal).sum()) + program.cost_offset
-    solution = Solution(status=SolveStatus.OPTIMAL, primal=primal, objective=objective, message=message, **common)
-    return solution, float(info.mip_gap)
+    if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
+        return PieceSolution(-np.inf)
+    info = highs.getInfo()
+    bound, is_solved = float(info.mip_dual_bound), status == highspy.HighsModelStatus.kOptimal
+    if info.primal_solution_status != int(highspy.SolutionStatus.kSolutionStatusFeasible):
+        return PieceSolution(bound, is_solved=is_solved)
+    values = np.array(highs.getSolution().col_value, dtype=np.float64)
+    return PieceSolution(bound, values[:columns], values[columns:] > 0.5, is_solved)
 
 
 def set_option(highs: Any, name: str, value: object) -> None:
@@ -187,7 +189,7 @@ def set_option(highs: Any, name: str, value: object) -> None:
         raise ValueError(f"HiGHS does not take {value!r} for its option {name}")
 
 
-def pass_program(highs: Any, program: LinearProgram) -> None:
+def pass_program(highs: Any, program: LinearProgram | Piece) -> None:
     """Hand the arrays of a program to a Highs object, with infinities as HiGHS writes them (they are the same)."""
     import highspy
 
