@@ -19,6 +19,7 @@ from vpp_sim.kpi.project import Operation, Project, mixed
 from vpp_sim.scenario import load_scenario
 from vpp_sim.scenario.economics import Economics
 
+TINY = Path(__file__).resolve().parents[2] / "scenarios" / "tiny.yaml"
 USUAL = Operation(energy=1000.0, demand=200.0, fixed=50.0, load_kwh=2000.0)
 BETTER = Operation(energy=700.0, demand=150.0, fixed=50.0, export=10.0, load_kwh=2000.0, generation_kwh=600.0)
 
@@ -115,6 +116,14 @@ def test_what_stands_on_both_sides_cancels() -> None:
     found = judged(with_charger)
     assert found.kpis["npv"].value == pytest.approx(judged().kpis["npv"].value)
     assert "charger: on both sides" in " ".join(found.notes)
+
+
+def test_what_has_no_price_is_told_to_be_there_already() -> None:
+    run = simulate(load_scenario(TINY, settings=["pv.cost=null", "horizon.days=1"]))
+    assert run.summary.screening is not None
+    assert run.summary.screening.project.unpriced == {"pv"}
+    assert "pv: no price, so taken as there already" in " ".join(run.summary.screening.notes)
+    assert "no price" not in " ".join(judged().notes)
 
 
 def test_service_not_given_is_paid_for_but_never_earned() -> None:

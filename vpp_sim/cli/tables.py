@@ -17,7 +17,7 @@ WIDEST = 10_000
 
 
 def show(*parts: RenderableType) -> None:
-    """Print tables and texts without colours where there is no terminal, as wide as it is; no number is ever cut off."""
+    """Print tables and texts without colours where there is no terminal, as wide as it is; no number is cut off."""
     from rich.console import Console
 
     terminal = sys.stdout.isatty()

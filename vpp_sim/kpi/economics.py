@@ -290,6 +290,11 @@ def _notes(economics: Economics, project: Project, table: pd.DataFrame, kpis: Ma
     both = sorted(name for name, entry in project.investments.items() if entry.in_baseline)
     if both:
         notes.append(f"{', '.join(both)}: on both sides, so that what they cost cancels")
+    if project.unpriced:
+        notes.append(
+            f"{', '.join(sorted(project.unpriced))}: no price, so taken as there already, on both sides, and free; "
+            "what its control brings is not the purchase's"
+        )
     salvage = kpis["npv"].value - kpis["npv_without_salvage"].value
     if abs(salvage) > 0.1 * max(abs(kpis["npv"].value), 1.0):
         notes.append(

@@ -67,6 +67,8 @@ class Project:
     #: Names of what is bought that generates, and that stores.
     plants: frozenset[str]
     stores: frozenset[str]
+    #: Names of what generates or stores without a price: there already, on both sides, and free.
+    unpriced: frozenset[str] = frozenset()
 
     @property
     def bought(self) -> dict[str, Investment]:
@@ -90,6 +92,7 @@ def project_of(result: Dispatch, flows: Mapping[str, Flows]) -> Project | None:
         absent=frozenset(name for name in bought if parts[name].dispensable),
         plants=frozenset(name for name in bought if flows[name].renewable_kw is not None),
         stores=frozenset(name for name in bought if flows[name].store is not None),
+        unpriced=frozenset(name for name, part in parts.items() if part.dispensable and name not in found),
     )
 
 

@@ -34,6 +34,8 @@ HEADLINES: Final = {
 }
 #: Figures that are also told against a site that is under control with nothing bought.
 AGAINST_CONTROL: Final = ("npv", "irr", "mirr", "payback_years", "discounted_payback_years")
+#: A part of the NPV below this is none.
+NOTHING: Final = 1e-6
 RATES: Final = ("irr", "mirr", "equity_irr")
 #: Columns of the table on the page and on the terminal, with their headings.
 COLUMNS: Final = {
@@ -271,8 +273,12 @@ def control_words(found: Course) -> str:
     npv = against["npv"].value
     brings = found.proforma.kpis["npv"].value - npv
     payback = kpi_text("payback_years", against["payback_years"].value, "a")
+    if abs(brings) < NOTHING * max(abs(npv), 1.0):
+        return "Control alone, with nothing bought, would bring nothing: all of the NPV is the purchase's."
+    there = sorted(found.proforma.project.unpriced)
+    what = f"control of what is there already ({', '.join(there)} too)" if there else "control of charging and compute"
     return (
-        f"{number(brings)} {currency} of the NPV is what control of charging and compute brings with nothing bought; "
+        f"{number(brings)} {currency} of the NPV is what {what} brings with nothing bought; "
         f"against the same site under control the purchase is worth {number(npv)} {currency} "
         f"(IRR {percent(against['irr'].value)}, payback {payback})."
     )
