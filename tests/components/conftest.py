@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from vpp_sim.components.base import Block, Bus, Check, Component, Context, Float
 from vpp_sim.lp import LinearProgram, ProgramBuilder, solve
 from vpp_sim.tariffs import load_tariff
 from vpp_sim.time_grid import TimeGrid
+from vpp_sim.weather import Site
 
 
 class Supply(Component):
@@ -89,7 +90,7 @@ def small_context(steps: int, step_minutes: int = 60, weather: Any = None) -> Co
     grid = TimeGrid(dt.datetime(2025, 1, 1), step_minutes=step_minutes, num_steps=steps, timezone="Asia/Shanghai")
     return Context(
         grid=grid,
-        site=cast(Any, None),
+        site=Site(latitude=36.62, longitude=101.78, altitude_m=2261),
         tariff=load_tariff("flat"),
         base_dir=Path(),
         read_weather=lambda: weather,

@@ -21,7 +21,9 @@ from vpp_sim.lp import ProgramBuilder, solve
 from vpp_sim.profiles import Profile
 from vpp_sim.tariffs import Tariff, bill, load_tariff
 from vpp_sim.time_grid import TimeGrid
+from vpp_sim.weather import Site
 
+XINING = Site(latitude=36.62, longitude=101.78, altitude_m=2261)
 FLAT = {"periods": [{"label": "all", "price_per_kwh": 0.5}]}
 DAY_NIGHT = {
     "purchase_price_per_kwh": 0.4,
@@ -71,7 +73,7 @@ def solved(
     **connection: Any,
 ) -> Solved:
     """The optimum of a load, free sun and perhaps a battery behind a connection; checks certificate and replay."""
-    context = Context(time, cast(Any, None), tariff, base_dir, lambda: cast(Any, None))
+    context = Context(time, XINING, tariff, base_dir, lambda: cast(Any, None))
     grid = Grid(kind="grid", **{"import_limit_kw": 1e4, **connection})
     parts: dict[str, Component] = {"grid": grid, "load": Load(kind="load", profile=0.0)}
     read = {"grid": grid.inputs(context), "load": Inputs(series={"power_kw": load_kw})}
@@ -290,7 +292,7 @@ def test_in_an_outage_nothing_flows_in_any_step_it_touches() -> None:
 
 
 def test_an_outage_may_stop_one_direction_only() -> None:
-    context = Context(axis(2), cast(Any, None), tariff_of(), Path(), lambda: cast(Any, None))
+    context = Context(axis(2), XINING, tariff_of(), Path(), lambda: cast(Any, None))
     outage = {"start": dt.datetime(2025, 1, 1, 1), "end": dt.datetime(2025, 1, 1, 2), "what": "export"}
     inputs = Grid(kind="grid", import_limit_kw=1.0, outages=[outage]).inputs(context)
     assert inputs.series["import_available"].tolist() == [1, 1]
@@ -299,7 +301,7 @@ def test_an_outage_may_stop_one_direction_only() -> None:
 
 def test_importing_to_export_is_refused_or_prevented() -> None:
     tariff = tariff_of(DAY_NIGHT, export={"price_per_kwh": 0.5})
-    context = Context(axis(24), cast(Any, None), tariff, Path(), lambda: cast(Any, None))
+    context = Context(axis(24), XINING, tariff, Path(), lambda: cast(Any, None))
     grid = Grid(kind="grid", import_limit_kw=100.0, export_limit_kw=50.0)
     with pytest.raises(InputError) as caught:
         grid.inputs(context)
@@ -356,7 +358,7 @@ def test_every_file_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
     )
     grid = Grid(kind="grid", import_limit_kw=1.0, clean_share=1.2)
     with pytest.raises(InputError) as caught:
-        grid.inputs(Context(axis(2), cast(Any, None), tariff, tmp_path, lambda: cast(Any, None)))
+        grid.inputs(Context(axis(2), XINING, tariff, tmp_path, lambda: cast(Any, None)))
     told = str(caught.value).replace(str(tmp_path), "DIR")
     assert told == (
         "clean_share: must be at most 1, got 1.2\n"
@@ -364,11 +366,32 @@ def test_every_file_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "zone", "foreign"),
+    [(36.4, 94.9, "Asia/Shanghai", 0), (31.2, 121.5, "Asia/Shanghai", 1), (52.5, 13.4, "Europe/Berlin", 2)],
+)
+def test_emission_factors_of_another_place_are_remarked_on(
+    latitude: float, longitude: float, zone: str, foreign: int
+) -> None:
+    site = Site(latitude=latitude, longitude=longitude, altitude_m=10)
+    time = TimeGrid(dt.datetime(2025, 1, 1), step_minutes=60, num_steps=2, timezone=zone)
+    context = Context(time, site, tariff_of(), Path(), lambda: cast(Any, None))
+    notes = [note for note in Grid(kind="grid", import_limit_kw=1.0).inputs(context).notes if "does not stand" in note]
+    assert len(notes) == foreign
+    own = Grid(
+        kind="grid",
+        import_limit_kw=1.0,
+        emission_location_kg_per_kwh=0.35,
+        emission_market_kg_per_kwh=0.4,
+        emission_park_kg_per_kwh=0.5,
+        clean_share=0.5,
+    )
+    assert not [note for note in own.inputs(context).notes if "does not stand" in note]
+
+
 def test_the_notes_tell_what_is_used_beyond_its_validity() -> None:
     outage = {"start": dt.datetime(2024, 1, 1), "end": dt.datetime(2024, 1, 2)}
-    context = Context(
-        axis(2), cast(Any, None), load_tariff("qinghai_two_part_2026_03"), Path(), lambda: cast(Any, None)
-    )
+    context = Context(axis(2), XINING, load_tariff("qinghai_two_part_2026_03"), Path(), lambda: cast(Any, None))
     notes = Grid(kind="grid", import_limit_kw=1.0, outages=[outage]).inputs(context).notes
     assert notes[0] == (
         "tariff qinghai_two_part_2026_03 is valid 2026-03-01 to 2026-03-31 "

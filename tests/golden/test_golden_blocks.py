@@ -20,7 +20,9 @@ from vpp_sim.components.base import Block, Bus, Context, Inputs
 from vpp_sim.lp import LinearProgram, ProgramBuilder
 from vpp_sim.tariffs import load_tariff
 from vpp_sim.time_grid import TimeGrid
+from vpp_sim.weather import Site
 
+XINING = Site(latitude=36.62, longitude=101.78, altitude_m=2261)
 FOLDER = Path(__file__).parent / "blocks"
 
 FREE = {"min": 5.0, "max": 50.0, "cost_per_unit": 365.0, "lifetime_years": 10.0}
@@ -117,7 +119,7 @@ def block_program(
     """LP text of one component on the bus, three hours at the turn of a year at 6 %."""
     (folder / "sessions.csv").write_text(SESSIONS)
     grid = TimeGrid(dt.datetime(2025, 1, 1), step_minutes=60, num_steps=3, timezone="Asia/Shanghai")
-    context = Context(grid, cast(Any, None), load_tariff(tariff(**rules), folder), folder, read_weather=cast(Any, None))
+    context = Context(grid, XINING, load_tariff(tariff(**rules), folder), folder, read_weather=cast(Any, None))
     component = REGISTRY[fields["kind"]].model_validate(fields)
     if series is None:
         inputs = component.inputs(context)

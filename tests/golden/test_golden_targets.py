@@ -23,7 +23,9 @@ from vpp_sim.lp import LinearProgram, ProgramBuilder
 from vpp_sim.scenario.targets import MEASURES, Target
 from vpp_sim.tariffs import load_tariff
 from vpp_sim.time_grid import TimeGrid
+from vpp_sim.weather import Site
 
+XINING = Site(latitude=36.62, longitude=101.78, altitude_m=2261)
 FOLDER = Path(__file__).parent / "targets"
 
 TARIFF = {
@@ -77,7 +79,7 @@ def target_program(folder: Path, measure: Any, step_minutes: int) -> LinearProgr
     """LP text of the park with a measure as a hard target, and as a soft one at 2 per unit."""
     (folder / "sessions.csv").write_text(SESSIONS)
     grid = TimeGrid(dt.datetime(2025, 1, 1), step_minutes=step_minutes, num_steps=3, timezone="Asia/Shanghai")
-    context = Context(grid, cast(Any, None), load_tariff(TARIFF, folder), folder, read_weather=cast(Any, None))
+    context = Context(grid, XINING, load_tariff(TARIFF, folder), folder, read_weather=cast(Any, None))
     builder = ProgramBuilder(grid.num_steps)
     bus = Bus(builder, grid, 0.06)
     site: dict[str, tuple[Mapping[str, Any], Mapping[str, list[float]] | None]] = {**PARK}

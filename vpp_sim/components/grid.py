@@ -87,6 +87,15 @@ FACTORS = (
 )
 EMISSION_FACTORS = tuple(name for name, _, kind, _ in FACTORS if kind == "emission_factor")
 
+#: Where the defaults of the emission factors are true: Qinghai (degrees, its corners), and the clocks of China.
+QINGHAI = ((31.5, 39.3), (89.3, 103.2))
+CHINA = ("Asia/Shanghai", "Asia/Urumqi")
+#: Fields by the place whose number their default is.
+DEFAULTS_OF = {
+    "Qinghai": ("emission_location_kg_per_kwh", "clean_share"),
+    "China": ("emission_market_kg_per_kwh", "emission_park_kg_per_kwh"),
+}
+
 
 class Outage(StrictModel):
     """A time without grid."""
@@ -193,7 +202,31 @@ class Grid(Component):
         export_available = _availability(self.outages, ("both", "export"), grid)
         series["export_available"] = self._where_it_may_export(export_price, import_price, export_available, context)
         notes += price_notes(tariff, import_price, series.get("import_series_per_kwh"))
-        return Inputs(series=series, notes=(*_notes(tariff, grid, self.outages), *notes))
+        notes = [*_notes(tariff, grid, self.outages), *self._foreign_factors(context), *notes]
+        return Inputs(series=series, notes=tuple(notes))
+
+    def _has_default(self, name: str) -> bool:
+        return bool(getattr(self, name) == type(self).model_fields[name].default)
+
+    def _foreign_factors(self, context: Context) -> list[str]:
+        """Remarks on emission factors left at the numbers of a place where the site does not stand.
+
+        What counts is the number, not whether it was written: a run folder has all of them.
+        """
+        place = (context.site.latitude, context.site.longitude)
+        inside = {
+            "Qinghai": all(low <= at <= high for at, (low, high) in zip(place, QINGHAI, strict=True)),
+            "China": context.grid.timezone in CHINA,
+        }
+        found = []
+        for where, fields in DEFAULTS_OF.items():
+            same = [f"{name} {getattr(self, name):g}" for name in fields if self._has_default(name)]
+            if same and not inside[where]:
+                which = "those" if len(same) > 1 else "that"
+                found.append(
+                    f"{' and '.join(same)}: {which} of {where}, where the site does not stand; give its own grid's"
+                )
+        return found
 
     def _demand_rule(self, tariff: Tariff) -> AnyDemand:
         """The charge for power with this connection's numbers; of a declared demand that is free, its largest."""
