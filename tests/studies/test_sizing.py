@@ -209,6 +209,32 @@ def test_tightening_costs_what_the_front_says() -> None:
     assert 0.5 * per_tonne < -tonne.worth <= per_tonne * (1 + 1e-6)
 
 
+def test_an_island_can_be_no_greener() -> None:
+    scenario = tiny(
+        "grid.import_limit_kw=0", PV, BATTERY, "park.sheddable_share=1", "park.value_of_lost_load_per_kwh=9"
+    )
+    planner = Planner(scenario, solver="highs")
+    assert tightening_costs(planner, scenario) == []
+
+
+@pytest.mark.parametrize("solver", ["highs", "structured"])
+def test_the_first_unit_of_what_is_not_there_is_worth_what_it_saves(solver: str) -> None:
+    """Duals of a connection of 0 kW have no upper end; of a battery of 0 kWh they may be anything up to its price."""
+    shed = ["park.sheddable_share=1", "park.value_of_lost_load_per_kwh=9", "data_centre.racks=0"]
+    scenario = tiny("grid.import_limit_kw=0", PV, "battery.energy_kwh={max: 100, cost_per_unit: 90000}", *shed)
+    planner = Planner(scenario, solver=solver)
+    found = {value.path: value for value in marginal_values(planner, scenario, ranges=False)}
+    years = scenario.grid.years
+    for path, other in (
+        ("grid.import_limit_kw", tiny("grid.import_limit_kw=1", *[PV, "battery.energy_kwh=0", *shed])),
+        ("battery.energy_kwh", tiny("grid.import_limit_kw=0", *[PV, "battery.energy_kwh=1", *shed])),
+    ):
+        saved = (planner.plan(scenario).cost - planner.plan(other).cost) / years
+        assert found[path].size == 0.0
+        assert 0.5 * saved < found[path].worth <= saved * (1 + 1e-6)
+        assert saved > 0
+
+
 def test_a_tornado_moves_one_number_at_a_time() -> None:
     scenario = tiny()
     found = tornado(

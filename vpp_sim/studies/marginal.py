@@ -2,8 +2,10 @@
 
 Every capacity of the site becomes a column of the program, those given as numbers held where they are. The reduced
 cost of such a column is the derivative of the whole optimum, so it says what one more kWh, kW, kWp or rack would save;
-what it would cost to buy stands beside it. The cost of an optimum is convex in every size, so the next unit is worth
-ever less: `holds_from` and `holds_to` are sizes, found by solving again, up to which its worth stays within a tenth.
+what it would cost to buy stands beside it. Of what is not there at all it would say only that one more unit is worth so
+much or less, without end on an island: there it is taken from a plan with one unit. The cost of an optimum is convex in
+every size, so the next unit is worth ever less: `holds_from` and `holds_to` are sizes, found by solving again, up to
+which its worth stays within a tenth.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from vpp_sim.units import KG_PER_TONNE
 RANGE_STEPS = (0.02, 0.1, 0.3, 1.0)
 #: Relative change of a worth within which it is said to hold.
 HOLDS_WITHIN = 0.1
+#: A size below this is none; its worth is that of the first unit.
+ABSENT, FIRST_UNIT = 1e-4, 1.0
 #: A worth [currency a year and unit] below this is nothing.
 NOTHING = 1e-3
 PERCENTAGE_POINT = 0.01
@@ -34,6 +38,8 @@ TIGHTENINGS: tuple[tuple[Measure, str, float], ...] = (
     ("onsite_renewable_share", POINT, PERCENTAGE_POINT),
     ("emissions_location", TONNE, -KG_PER_TONNE),
 )
+#: A move below this part of its step is none: the share is all there is, or nothing is emitted.
+SMALLEST_MOVE = 1e-4
 #: Largest part of all emissions that is cut to see what a tonne costs.
 LARGEST_CUT = 0.01
 
@@ -87,29 +93,32 @@ def marginal_values(planner: Planner, scenario: Scenario, *, ranges: bool = True
     """The worth of one more unit of every capacity, and of every target; `scenario` may have free sizes."""
     probe = with_all_free(scenario)
     plan = planner.plan(probe)
-    found = []
-    variants: list[Variant] = []
-    for name, component in probe.components.items():
-        for field in component.free_sizes():
-            path = f"{name}.{field}"
-            size = plan.size(path)
-            worth = _worth(plan, path, component)
-            wanted = ranges and abs(worth) >= NOTHING
-            variants += [Variant(probe, {path: at}) for at in (_around(size) if wanted else [])]
-            found.append((path, component, size, worth, wanted))
-    others = iter(planner.plans(variants))
+    paths = [(name, field) for name, component in probe.components.items() for field in component.free_sizes()]
+    chosen = {f"{name}.{field}": plan.size(f"{name}.{field}") for name, field in paths}
+    sizes = {path: size if size >= ABSENT else 0.0 for path, size in chosen.items()}
+    # of what is not there, duals say only that one more unit is worth this or less: the first unit is looked at instead
+    absent = [path for path, size in sizes.items() if size == 0.0]
+    firsts = planner.plans([Variant(probe, {path: FIRST_UNIT}) for path in absent])
+    told_by = dict.fromkeys(sizes, plan) | {path: first or plan for path, first in zip(absent, firsts, strict=True)}
+    worths = {
+        f"{n}.{field}": _worth(told_by[f"{n}.{field}"], f"{n}.{field}", probe.components[n]) for n, field in paths
+    }
+    wanted = [path for path, worth in worths.items() if ranges and abs(worth) >= NOTHING]
+    others = iter(planner.plans([Variant(probe, {path: at}) for path in wanted for at in _around(sizes[path])]))
     values = []
-    for path, component, size, worth, wanted in found:
+    for name, field in paths:
+        path, component = f"{name}.{field}", probe.components[name]
+        size, worth = sizes[path], worths[path]
         low = high = np.nan
-        if wanted:
+        if path in wanted:
             low, high = _held({at: next(others) for at in _around(size)}, path, component, size, worth)
-        original = capacities(scenario.components[path.split(".")[0]])[path.split(".")[1]]
+        original = capacities(scenario.components[name])[field]
         own = (
             original.annual_cost_per_unit(scenario.economics.discount_rate)
             if isinstance(original, FreeSize)
             else np.nan
         )
-        values.append(MarginalValue(path, unit_of(component, path.split(".")[1]), size, worth, own, low, high))
+        values.append(MarginalValue(path, unit_of(component, field), size, worth, own, low, high))
     return [*values, *_target_values(plan)]
 
 
@@ -174,11 +183,13 @@ def tightening_costs(planner: Planner, scenario: Scenario) -> list[MarginalValue
     moves: list[tuple[Measure, str, float, float]] = []
     for measure, unit, step in TIGHTENINGS:
         now = achieved(plan, measure)
-        moves.append((measure, unit, now, step if step > 0 else -min(-step, LARGEST_CUT * now)))
+        move = min(step, 1.0 - now) if step > 0 else -min(-step, LARGEST_CUT * now)
+        if abs(move) > SMALLEST_MOVE * abs(step):
+            moves.append((measure, unit, now, move))
     variants = [Variant(with_target(scenario, measure, now + move)) for measure, _, now, move in moves]
     values = []
     for (measure, unit, now, move), tighter in zip(moves, planner.plans(variants), strict=True):
-        if tighter is None or move == 0.0:
+        if tighter is None:
             continue
         cost = (tighter.cost - plan.cost) / abs(move)
         # an amount of the horizon is told as one a year, and so is its cost: their ratio stays
