@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from vpp_sim.components.base import Shortfall
 from vpp_sim.dispatch import dispatch
+from vpp_sim.dispatch.run import dispatch_steps
+from vpp_sim.dispatch.shortfalls import shortfall_table
 from vpp_sim.kpi import simulate
 from vpp_sim.report.folder import read_folder, write_folder
-from vpp_sim.scenario import Scenario
+from vpp_sim.scenario import Scenario, load_scenario
+from vpp_sim.time_grid import TimeGrid
 
 SmallSite = Callable[..., Scenario]
 Station = Callable[..., dict[str, Any]]
+TINY = Path(__file__).resolve().parents[2] / "scenarios" / "tiny.yaml"
 OUTAGES = [
     {"start": "2025-06-02 08:00", "end": "2025-06-02 10:00"},
     {"start": "2025-06-02 20:00", "end": "2025-06-02 21:00"},
@@ -57,6 +65,33 @@ def test_every_soft_limit_lists_its_spans_and_the_costs_add_up(
 def test_a_site_that_lacks_nothing_lists_nothing(site: SmallSite) -> None:
     run = dispatch(site(park={"kind": "load", "profile": 50.0}))
     assert not any("shortfalls" in name for name in run.tables)
+
+
+def test_a_solvers_rounding_is_no_shortfall() -> None:
+    """0.1 W of 250 MW is no work that was missed; of a kiosk it is."""
+    grid = TimeGrid(dt.datetime(2025, 6, 2), step_minutes=60, num_steps=3, timezone="Asia/Shanghai")
+    missed = (Shortfall("work missed", np.array([0.0, 1e-4, 0.0]), 10.0),)
+    assert shortfall_table(missed, grid, largest_kw=2.5e5).empty
+    assert shortfall_table(missed, grid, largest_kw=50.0)["energy_kwh"].tolist() == [1e-4]
+
+
+def test_why_the_plan_went_to_which_solver_stays_told_after_hand_back() -> None:
+    """The solve after hand-back starts from a basis and says nothing of it."""
+    many = ["charging.fleets[0].sessions_per_day=60", "charging.fleets[0].dwell_hours=6"]
+    steps = dispatch_steps(load_scenario(TINY, settings=many), solver="highs")
+    solves = []
+
+    def answered() -> Any:
+        request = next(steps)
+        while True:
+            solves.append(request)
+            why = ("not the structured solver: too dense",) if len(solves) == 1 else ()
+            request = steps.send(replace(request.answer(), notes=why))
+
+    with pytest.raises(StopIteration) as finished:
+        answered()
+    assert len(solves) > 1
+    assert "not the structured solver: too dense" in finished.value.value.solver.notes
 
 
 @pytest.mark.parametrize("roofs", [0, 1, 3])

@@ -371,7 +371,9 @@ def _handed_back(
             f"({more / max(abs(result.objective), 1.0):.4%}) more than the plan of divisible classes, which is a lower "
             "bound of any operation"
         )
-    record = replace(settled.solver, iterations=iterations, seconds=seconds)
+    # why the plan went to which solver stays told, also where the solve after hand-back starts warm
+    said = tuple(dict.fromkeys((*result.solver.notes, *settled.solver.notes)))
+    record = replace(settled.solver, iterations=iterations, seconds=seconds, notes=said)
     return replace(settled, tables=tables, notes=tuple(notes), solver=record)
 
 

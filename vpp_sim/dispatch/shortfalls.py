@@ -14,7 +14,7 @@ from vpp_sim.time_grid import TimeGrid
 if TYPE_CHECKING:
     import pandas as pd
 
-#: A power below this share of the largest shortfall (and below 1e-6 kW) is a solver's rounding.
+#: A power below this share of the component's largest power (and below 1e-6 kW) is a solver's rounding.
 NOTHING = 1e-6
 #: The table of a component's shortfalls; absent where there are none.
 TABLE = "shortfalls"
@@ -24,7 +24,9 @@ def with_shortfalls(result: Dispatch) -> Dispatch:
     """The dispatch with a table `component.shortfalls` and a note for every component that went short."""
     tables, notes = dict(result.tables), list(result.notes)
     for name, component in result.scenario.components.items():
-        table = shortfall_table(component.shortfalls(result.values(name)), result.grid)
+        powers = [array for key, array in result.series.items() if key.startswith(f"{name}.") and key.endswith("_kw")]
+        largest = max((float(np.abs(power).max(initial=0.0)) for power in powers), default=0.0)
+        table = shortfall_table(component.shortfalls(result.values(name)), result.grid, largest)
         if table.empty:
             continue
         tables[f"{name}.{TABLE}"] = table
@@ -39,15 +41,18 @@ def with_shortfalls(result: Dispatch) -> Dispatch:
     return replace(result, tables=tables, notes=tuple(notes))
 
 
-def shortfall_table(shortfalls: tuple[Shortfall, ...], grid: TimeGrid) -> pd.DataFrame:
-    """One row per span: what, begin, end (local time), hours, energy_kwh, peak_kw, cost."""
+def shortfall_table(shortfalls: tuple[Shortfall, ...], grid: TimeGrid, largest_kw: float = 0.0) -> pd.DataFrame:
+    """One row per span: what, begin, end (local time), hours, energy_kwh, peak_kw, cost.
+
+    `largest_kw` is the component's largest power, by which a shortfall is told from rounding.
+    """
     import pandas as pd
 
     step = pd.Timedelta(minutes=grid.step_minutes)
     rows = []
     for shortfall in shortfalls:
         power = shortfall.power_kw
-        short = power > NOTHING * max(1.0, float(power.max(initial=0.0)))
+        short = power > NOTHING * max(1.0, largest_kw, float(power.max(initial=0.0)))
         edges = np.flatnonzero(np.diff(np.concatenate([[False], short, [False]]).astype(np.int8)))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
             energy = float(power[begin:end].sum()) * grid.step_hours
