@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -313,6 +314,7 @@ def test_size_writes_a_folder_that_verifies_and_compare_puts_it_beside_a_run(tmp
     )
     assert code == 0, text
     assert "one more kWh of battery.energy_kwh" in text
+    assert "note: pv: " in text, "what a run remarks on counts for its sizes too"
     names = {path.name for path in (tmp_path / "a").iterdir()}
     assert {"summary.json", "marginal_values.csv", "curve.csv", "curve.png", "bus_price.png"} <= names
     assert command("verify", tmp_path / "a")[0] == 0
@@ -329,6 +331,22 @@ def test_size_writes_a_folder_that_verifies_and_compare_puts_it_beside_a_run(tmp
     page = (tmp_path / "both" / "comparison.html").read_text(encoding="utf-8")
     assert "<svg" in page
     assert command("compare", tmp_path / "a", "--out", tmp_path / "c")[0] == 2
+    shutil.copytree(tmp_path / "b", tmp_path / "twin")
+    code, text = command("compare", tmp_path / "b", tmp_path / "twin", "--out", tmp_path / "c")
+    assert code == 0
+    assert "these runs do not differ" in text
+
+
+def test_a_front_says_what_part_of_its_cost_is_demand_turned_away(tmp_path: Path) -> None:
+    """Where PV and battery are given, emissions fall no further than by shedding load, at 4 a kWh."""
+    shed = ["park.sheddable_share=0.5", "park.value_of_lost_load_per_kwh=4", "horizon.days=1"]
+    words = [word for setting in shed for word in ("--set", setting)]
+    code, text = command("pareto", TINY, *words, "--points", 3, "--out", tmp_path / "front")
+    assert code == 0, text
+    table = pd.read_csv(tmp_path / "front" / "front.csv")
+    assert table["penalty_cost"].iloc[-1] > 100
+    last = text.split("not served, point by point, CNY: ")[1].splitlines()[0].split(", ")[-1]
+    assert float(last.replace(",", "")) == pytest.approx(table["penalty_cost"].iloc[-1], rel=0.01)
 
 
 def test_pareto_and_sensitivity_write_their_tables(tmp_path: Path) -> None:

@@ -56,5 +56,8 @@ def compare(folders: tuple[Path, ...], out: Path, everything: bool) -> None:
         shown.add_column(name, justify="right")
     for _, row in printed.iterrows():
         shown.add_row(row["group"], row["name"], row["unit"], *(number(float(row[name])) for name in runs))
-    show(shown)
+    if printed.empty:
+        click.echo("these runs do not differ in any figure; --all prints them")
+    else:
+        show(shown)
     click.echo(f"results: {out / 'comparison.html'}")

@@ -12,6 +12,9 @@ from vpp_sim.cli.options import scenario_options
 if TYPE_CHECKING:
     from vpp_sim.studies.pareto import Front
 
+#: A part of the cost below this is not spoken of.
+WORTH_SAYING = 1e-4
+
 
 @click.command()
 @scenario_options
@@ -81,4 +84,15 @@ def _print(front: Front, currency: str) -> None:
     for position, row in front.table.iterrows():
         cells = [number(float(row[name])) for name in ("measure", "total_cost", "price", *front.sizes)]
         table.add_row("knee" if position == front.knee else "", *cells)
-    show(table)
+    show(table, *_turned_away(front, currency))
+
+
+def _turned_away(front: Front, currency: str) -> list[str]:
+    """What part of the cost along the front is the price of demand that is not met."""
+    from vpp_sim.report.formats import number
+
+    penalty = front.table["penalty_cost"]
+    if penalty.max() - penalty.iloc[0] <= WORTH_SAYING * front.table["total_cost"].abs().max():
+        return []
+    words = ", ".join(number(float(amount)) for amount in penalty)
+    return [f"of the cost, the price put on charging, work or load not served, point by point, {currency}: {words}"]

@@ -129,7 +129,7 @@ def _print(sizing: Sizing, folder: Path) -> None:
     click.echo("what the next unit is worth, without its own cost, in the plan before it is handed back:")
     for marginal in sizing.marginal:
         click.echo(f"  {marginal.sentence(currency)}")
-    for note in sizing.notes:
+    for note in (*sizing.notes, *run.optimal.notes):
         click.echo(f"note: {note}")
     if sizing.curve is not None:
         words = ", ".join(f"{axis.path} = {number(sizing.curve.optimum[axis.path])}" for axis in sizing.curve.axes)

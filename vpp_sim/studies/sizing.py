@@ -27,6 +27,7 @@ MOST_POINTS = 2000
 CURVE_KPIS = (
     "operating_cost",
     "investment_cost",
+    "penalty_cost",
     "onsite_renewable_share",
     "own_use_of_available_cn650",
     "peak_import_kw",
