@@ -60,14 +60,14 @@ def test_a_result_does_not_depend_on_its_batch(random_program):
 
 
 def test_stragglers_go_on_together(random_program, monkeypatch):
-    """Forty programs that need 17 to 40 iterations, some without a solution: moved into fuller vectors, as if alone.
+    """Sixty-four programs that need 13 to 28 iterations, and two without a solution: moved into fuller vectors.
 
-    Lanes that are moved without their duals, globals or counts would start anew, or end elsewhere.
+    They end as if alone: lanes moved without their duals, globals or counts would start anew, or end elsewhere.
     """
-    easy = [random_program(9, numbers_seed=k, max_steps=48) for k in range(24)]
-    hard = [_with_slack_cost(random_program(9, numbers_seed=100 + k, max_steps=48), 10.0**-k) for k in range(14)]
-    lost = [each.with_numbers(row_lower=each.row_lower + 1e9, row_upper=each.row_upper + 1e9) for each in easy[:2]]
-    programs = [program for group in zip(easy, [*hard, *lost, *hard[:8]], strict=True) for program in group][:40]
+    programs = [random_program(17, numbers_seed=k, max_steps=48) for k in range(64)]
+    for k in (5, 30):
+        low, high = programs[k].row_lower + 1e9, programs[k].row_upper + 1e9
+        programs[k] = programs[k].with_numbers(row_lower=low, row_upper=high)
     sizes = []
     start = interior_point.Interior.__init__
 
@@ -77,7 +77,7 @@ def test_stragglers_go_on_together(random_program, monkeypatch):
 
     monkeypatch.setattr(interior_point.Interior, "__init__", counted)
     together = try_structured(programs, SolveOptions(threads=1))
-    assert sizes[0] == 40
+    assert sizes[0] == 64
     assert len(sizes) > 2
     assert all(after <= before / 2 for before, after in itertools.pairwise(sizes))
     for program, attempt in zip(programs, together, strict=True):
@@ -87,15 +87,6 @@ def test_stragglers_go_on_together(random_program, monkeypatch):
         if alone.is_optimal:
             assert attempt.solution.objective == pytest.approx(alone.objective, rel=3e-8)
             assert certify(program, attempt.solution.primal, attempt.solution.row_dual).passed(1e-8)
-
-
-def _with_slack_cost(program: LinearProgram, factor: float) -> LinearProgram:
-    """Costs that are nearly the same at all steps: many plans are nearly as good, which takes iterations."""
-    steps = len(program.step_blocks) * program.num_steps
-    cost = program.cost.copy()
-    mean = np.repeat(cost[:steps].reshape(-1, program.num_steps).mean(axis=1), program.num_steps)
-    cost[:steps] = mean + factor * (cost[:steps] - mean)
-    return program.with_numbers(cost=cost)
 
 
 def _months(changes: list[int], steps: int, first: int = 0) -> LinearProgram:
@@ -309,7 +300,7 @@ def test_units_do_not_matter(factor, random_program):
 def test_tolerance_is_settable():
     """A looser tolerance stops earlier; a tighter one still passes."""
     program = _store(96)
-    loose = solve(program, "structured", SolveOptions(tolerance=1e-4))
+    loose = solve(program, "structured", SolveOptions(tolerance=1e-2))
     tight = solve(program, "structured", SolveOptions(tolerance=1e-10))
     assert loose.iterations < tight.iterations
     assert tight.is_optimal

@@ -30,6 +30,9 @@ CLOSER_LIMIT = 4
 STRAINED = 0.25  # nor does it go on where rounding in the rows already uses so much of what they may miss
 STEP_FACTOR = 0.9995
 ROWS = 1.8  # rows may be this much less accurate than the gap: rounding in the program's own numbers ends there
+# second-order terms are those of a full step: where the affine step is short they overshoot, so no product is aimed at
+# less than a share of the common target, or at more than a few mu
+LEAST_SHARE, MOST_SHARE = 0.1, 3.0
 START_PRIMAL = 1.0  # in size scales
 START_DUAL = 1.0  # in objective scales
 PROJECTIONS = 6  # attempts to restore the rows of a point that is optimal otherwise
@@ -79,7 +82,7 @@ class Barriers:
 
     def move(self, primal: FloatArray, dual: FloatArray) -> None:
         """Take the step found by `correct`."""
-        go = primal > 0.0
+        go = primal != 0.0
         self.p = np.where(go, self.p + primal * self.direction, self.p)
         self.zl = np.where(go, self.zl + dual * self.dzl, self.zl)
         self.zu = np.where(go, self.zu + dual * self.dzu, self.zu)
@@ -106,9 +109,10 @@ class Barriers:
         self.product_low, self.product_high = dp * dzl, -dp * dzu
         return primal, dual, sums
 
-    def pull(self, target: FloatArray) -> FloatArray:
+    def pull(self, target: FloatArray, least: FloatArray, most: FloatArray) -> FloatArray:
         """tau_l / v - tau_u / w of the corrector."""
-        self.target_low, self.target_high = target - self.product_low, target - self.product_high
+        self.target_low = np.clip(target - self.product_low, least, most)
+        self.target_high = np.clip(target - self.product_high, least, most)
         return self.target_low * self.inverse_low - self.target_high * self.inverse_high
 
     def correct(self, dp: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -439,14 +443,14 @@ class Interior:
         group, lane = lanes // LANES, lanes % LANES
         lengths = self.layout.lengths
         y = self.state[group, 0][lanes, :, lane][:, self.state_rows]
-        y = y + dual * self.step[group, 0][lanes, :, lane][:, self.state_rows] if dual > 0.0 else y
+        y = y + dual * self.step[group, 0][lanes, :, lane][:, self.state_rows] if dual else y
         for s in range(ns):
             slot = self.state_rows[s]
             self.state[group[:-1], lengths[:-1], slot, lane[:-1]] = y[1:, s]
         last = lengths - 1
         for number, slot in enumerate(self.lag_slots):
             p = self.state[group, last, slot, lane]
-            if primal > 0.0:
+            if primal:
                 p = p + primal * self.step[group, last, slot, lane]
             at = self.slots.previous + number
             self.values[group[1:], at, lane[1:]] = p[:-1]
@@ -606,6 +610,7 @@ class Interior:
         self.edge.dzu = np.zeros_like(edge.p)
         pulls = np.ones(count)  # 0 where the next direction only restores the rows
         projecting = np.zeros(count, dtype=bool)
+        returned = np.zeros(count, dtype=bool)
         projections = np.zeros(count, dtype=np.int64)
         moved = np.ones(count, dtype=np.int64)
         total_rhs = numbers.total_rhs[:, programs]
@@ -617,7 +622,7 @@ class Interior:
                 if self.segmented:
                     self._exchange(float(primal[0]), float(dual[0]))
                 edge.move(primal, dual)
-                self.total_dual = np.where(dual > 0.0, self.total_dual + dual * self.total_step, self.total_dual)
+                self.total_dual = np.where(dual != 0.0, self.total_dual + dual * self.total_step, self.total_dual)
                 edge.refresh()
                 for d in range(form.num_totals):
                     self._write(slots.total_dual + d, self.total_dual[d])
@@ -666,10 +671,16 @@ class Interior:
                 failed = ~np.isfinite(merit) | (since_best > STALL_LIMIT) | self.broken
                 failed |= before + iteration >= MAX_ITERATIONS
                 self.iterations = np.where(done, self.iterations, before + iteration)
-                done = done | close | failed
+                done = done | close | failed | returned
                 late = deadline is not None and time.perf_counter() > deadline
                 if done.all() or late or np.count_nonzero(done & self.real) >= enough:
                     break
+                lost = converged & ~good & ~done
+                if lost.any():  # it met the tolerance before its last step
+                    returned |= lost
+                    primal, dual = np.where(lost, -primal, 0.0), np.where(lost, -dual, 0.0)
+                    moved = np.zeros(count, dtype=np.int64)
+                    continue
                 if not projecting.any():
                     only_rows = (gap <= tolerance) & (column_residual <= tolerance) & (row_residual > ROWS * tolerance)
                     projecting = only_rows & ~done & (projections < PROJECTIONS)
@@ -706,8 +717,10 @@ class Interior:
                 floor = 0.03 * tolerance * (1.0 + whole) / (unit * pairs)
                 target = np.where(done, mu, np.maximum(sigma * mu, floor))
                 # centring and second order
-                self._write(k.TARGET, target)
-                pull = edge.pull(target)
+                least, most = LEAST_SHARE * target, np.maximum(MOST_SHARE * mu, target)
+                for slot, values in ((k.TARGET, target), (k.LEAST, least), (k.MOST, most)):
+                    self._write(slot, values)
+                pull = edge.pull(target, least, most)
                 self._give_live(k.LIVE_ADD, -pull)
                 self._sweep("correct_forward")
                 direction = self._border_solve(-pull, np.zeros_like(total_left), pull[self.slacks])

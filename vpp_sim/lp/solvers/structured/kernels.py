@@ -33,7 +33,7 @@ STATE, STEP, FACTOR, FULL, SHARED, LANE, VALUES, EVENTS, EVENT_OF_STEP, OUT, NUM
     range(15)
 )
 # slots of the per-lane values
-PRIMAL_STEP, DUAL_STEP, TARGET, PULL, UNIT, LENGTH, HEAD = range(7)
+PRIMAL_STEP, DUAL_STEP, TARGET, LEAST, MOST, PULL, UNIT, LENGTH, HEAD = range(9)
 # slots of a live global in an event record; the eliminated column follows
 LIVE_VALUE, LIVE_BARRIER, LIVE_ADD, LIVE_RETIRES, LIVE_ACTIVITY, LIVE_DIRECTION, LIVE_RHS, LIVE_PIVOT, LIVE_COLUMN = (
     range(9)
@@ -389,11 +389,14 @@ class _Sweep:
 
     # --- the point -----------------------------------------------------------------------------------------------
     def moved(self, slot: int, length: Vec, *, ahead: bool = False) -> Expr:
-        """A number of the state after the last step (frozen lanes have length 0 and keep it even against NaN)."""
+        """A number of the state after the last step (frozen lanes have length 0 and keep it even against NaN).
+
+        A negative length takes the last step back.
+        """
         c = self.c
         old = c.load(self.next_state if ahead else self.state, slot)
         step = c.load(self.next_step if ahead else self.step, slot)
-        return c.where(c.above(length, 0.0), old + length * step, old)
+        return c.where(c.above(c.absolute(length), 0.0), old + length * step, old)
 
     def read_point(self) -> None:
         """The point at this step; predict_forward moves it first."""
@@ -899,12 +902,18 @@ class _Sweep:
         return pull
 
     def low_target(self, barrier: Barrier, dp: Expr) -> Expr:
-        """sigma mu - dv dzl, with dzl = - zl (1 + dv / v) of the affine step."""
-        return self.value(TARGET) + dp * (barrier.zl * (1.0 + dp * barrier.inverse_low))
+        """sigma mu - dv dzl, with dzl = - zl (1 + dv / v) of the affine step, within limits."""
+        return self.limited(self.value(TARGET) + dp * (barrier.zl * (1.0 + dp * barrier.inverse_low)))
 
     def high_target(self, barrier: Barrier, dp: Expr) -> Expr:
-        """sigma mu - dw dzu, with dw = - dp and dzu = - zu (1 + dw / w)."""
-        return self.value(TARGET) - dp * (barrier.zu * (1.0 - dp * barrier.inverse_high))
+        """sigma mu - dw dzu, with dw = - dp and dzu = - zu (1 + dw / w), within limits."""
+        return self.limited(self.value(TARGET) - dp * (barrier.zu * (1.0 - dp * barrier.inverse_high)))
+
+    def limited(self, target: Expr) -> Expr:
+        """A product's target, no less than LEAST and no more than MOST."""
+        least, most = self.value(LEAST), self.value(MOST)
+        above = self.c.larger(target, least)
+        return self.c.where(self.c.above(above, most), most, above)
 
     def retire(self) -> None:
         """Eliminate the live globals whose range ends here, in the lanes where it does; their places are free again."""
