@@ -35,10 +35,12 @@ def stacked(values: Sequence[float | FloatArray]) -> FloatArray:
     first = values[0]
     if all(value is first for value in values):
         return compact(np.asarray(first, dtype=np.float64).reshape(1, -1))
-    if all(np.ndim(value) == 0 for value in values):
-        return compact(np.array(values, dtype=np.float64)[:, None])
-    steps = max(np.size(value) for value in values)
-    return compact(np.array([np.broadcast_to(np.asarray(value, dtype=np.float64), steps) for value in values]))
+    try:
+        found = np.array(values, dtype=np.float64)
+    except ValueError:  # some are numbers, others have one for each step
+        steps = max(np.size(value) for value in values)
+        found = np.array([np.broadcast_to(np.asarray(value, dtype=np.float64), steps) for value in values])
+    return compact(found[:, None] if found.ndim == 1 else found)
 
 
 def before(values: FloatArray, steps: int) -> FloatArray:

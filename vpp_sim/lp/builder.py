@@ -94,6 +94,7 @@ class ProgramBuilder:
         self.cost_offset = 0.0
         self._names: set[str] = set()
         self._steps: list[tuple[str, FloatArray, FloatArray, FloatArray]] = []
+        self._ties: list[FloatArray] = []
         self._globals: list[tuple[str, FloatArray, FloatArray, FloatArray]] = []
         self._num_globals = 0
         self._rows: list[tuple[str, list[Term], FloatArray, FloatArray]] = []
@@ -138,11 +139,24 @@ class ProgramBuilder:
             checked.append((variable, float(filled[0]) if np.ndim(coefficient) == 0 else filled))
         return checked
 
-    def variables(self, name: str, *, lower: object = 0.0, upper: object = np.inf, cost: object = 0.0) -> StepVariable:
-        """Add one variable per step; bounds and cost are scalars or shape (num_steps,)."""
+    def variables(
+        self,
+        name: str,
+        *,
+        lower: object = 0.0,
+        upper: object = np.inf,
+        cost: object = 0.0,
+        tie_cost: object = 0.0,
+    ) -> StepVariable:
+        """Add one variable per step; bounds and costs are scalars or shape (num_steps,).
+
+        `tie_cost` is added to `cost`, and decides between points that cost the same without it.
+        """
         self._claim(name)
         bounds = self._between(name, lower, upper, self.num_steps)
-        self._steps.append((name, *bounds, self._filled(name, cost, self.num_steps, finite=True)))
+        ties = self._filled(name, tie_cost, self.num_steps, finite=True)
+        self._steps.append((name, *bounds, self._filled(name, cost, self.num_steps, finite=True) + ties))
+        self._ties.append(ties)
         return StepVariable(name, len(self._steps) - 1)
 
     def global_variables(
@@ -233,4 +247,5 @@ class ProgramBuilder:
             upper=joined([high for _, _, high, _ in columns]),
             row_lower=joined([low for *_, low, _ in self._rows] + [np.array([low]) for *_, low, _ in self._totals]),
             row_upper=joined([high for *_, high in self._rows] + [np.array([high]) for *_, high in self._totals]),
+            tie_cost=joined([*self._ties, np.zeros(self._num_globals)]) if any(t.any() for t in self._ties) else None,
         )

@@ -112,6 +112,18 @@ class LinearProgram:
     upper: FloatArray
     row_lower: FloatArray
     row_upper: FloatArray
+    #: The part of `cost` that only decides between points that cost the same otherwise; None where there is none.
+    tie_cost: FloatArray | None = None
+
+    def ties(self, primal: FloatArray) -> float:
+        """What deciding between points of equal cost adds to the objective at a point."""
+        return 0.0 if self.tie_cost is None else float((self.tie_cost * primal).sum())
+
+    def without_ties(self) -> LinearProgram:
+        """The program whose objective is the cost alone."""
+        if self.tie_cost is None:
+            return self
+        return replace(self.with_numbers(cost=self.cost - self.tie_cost), tie_cost=None)
 
     @property
     def num_columns(self) -> int:

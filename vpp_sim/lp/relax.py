@@ -4,8 +4,9 @@ A number theta that bounds depend on linearly (a limit, a size, a share) becomes
 
     lower + theta dl <= x <= upper + theta du,    row_lower + theta r <= A x <= row_upper + theta r,    theta >= 0
 
-so that the least theta at which anything is feasible is the optimum of one linear program. What is made here has
-columns and rows beyond the named blocks, and is for solvers that read the matrix alone (HiGHS).
+so that the least theta at which anything is feasible is the optimum of one linear program, which is a chain like the
+program itself. What `elastic` and `with_peaks` make has columns and rows beyond the named blocks, and is for solvers
+that read the matrix alone (HiGHS).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from vpp_sim.lp.program import FloatArray, LinearProgram
+from vpp_sim.lp.program import FloatArray, GlobalBlock, GlobalTerm, LinearProgram, RowBlock, StepTerm, TotalRow
 from vpp_sim.lp.solution import Solution
 
 #: Relative difference below which numbers of two programs are the same.
@@ -94,33 +95,80 @@ def _same_matrix(one: LinearProgram, other: LinearProgram) -> bool:
 def with_shifts(program: LinearProgram, shifts: Sequence[Shift], most: FloatArray, prices: FloatArray) -> LinearProgram:
     """The program in which numbers are variables, at most `most` and at a price each; nothing else costs anything.
 
-    Their columns stand behind those of the program, in the order of the shifts.
+    Their columns stand behind those of the program, in the order of the shifts. It is a chain like the program: each
+    number is a global, and a bound that moves with it becomes a row.
     """
-    low, high = (np.stack([getattr(shift, side) for shift in shifts], axis=1) for side in ("lower", "upper"))
+    n, first = program.num_steps, program.num_columns
+    # how each row's own bounds move; where both are finite they move together
     of_rows = [np.where(np.isfinite(program.row_lower), each.row_lower, each.row_upper) for each in shifts]
-    in_low, in_high = np.flatnonzero(low.any(axis=1)), np.flatnonzero(high.any(axis=1))
-    every = sp.eye_array(program.num_columns, format="csr")
-    matrix = sp.vstack(
-        [
-            sp.hstack([program.matrix, sp.csr_array(-np.stack(of_rows, axis=1))]),
-            sp.hstack([every[in_low], sp.csr_array(-low[in_low])]),
-            sp.hstack([every[in_high], sp.csr_array(-high[in_high])]),
-        ]
-    )
+
+    def with_numbers(of_each: Sequence[FloatArray], at: slice) -> tuple[GlobalTerm, ...]:
+        """The terms of the numbers in rows whose bounds move like this."""
+        moves = ((first + number, -each[at]) for number, each in enumerate(of_each))
+        return tuple(
+            GlobalTerm(column, move if move.size > 1 else float(move[0])) for column, move in moves if move.any()
+        )
+
     lower, upper = program.lower.copy(), program.upper.copy()
-    # a bound that tightens stays as it is, beside the row that says more
-    lower[in_low] = np.where((low[in_low] < 0).any(axis=1), -np.inf, lower[in_low])
-    upper[in_high] = np.where((high[in_high] > 0).any(axis=1), np.inf, upper[in_high])
-    infinite = (np.full(in_high.size, -np.inf), np.full(in_low.size, np.inf))
-    return _extended(
+    rows = [
+        replace(block, global_terms=(*block.global_terms, *with_numbers(of_rows, program.rows(block.name))))
+        for block in program.row_blocks
+    ]
+    totals = [
+        replace(total, global_terms=(*total.global_terms, *with_numbers(of_rows, program.rows(total.name))))
+        for total in program.total_rows
+    ]
+    limits: list[tuple[FloatArray, FloatArray]] = []
+    total_limits: list[tuple[FloatArray, FloatArray]] = []
+    for side, bounds, wider in (("lower", lower, -np.inf), ("upper", upper, np.inf)):
+        moves = [getattr(each, side) for each in shifts]
+        for block_number, block in enumerate(program.step_blocks):
+            at = program.columns(block.name)
+            terms = with_numbers(moves, at)
+            if not terms:
+                continue
+            own, other = bounds[at].copy(), np.full(n, wider)
+            limits.append((own, -other) if side == "lower" else (-other, own))
+            step_terms = (StepTerm(block_number, 0, 1.0),)
+            rows.append(RowBlock(f"{block.name}_{side}_moved", len(rows) * n, step_terms, terms))
+            # a bound that tightens stays as it is, beside the row that says more
+            bounds[at] = np.where(_loosened(moves, at, side), wider, own)
+        for group in program.global_blocks:
+            for column in range(group.start, group.start + group.count):
+                at = slice(column, column + 1)
+                terms = with_numbers(moves, at)
+                if not terms:
+                    continue
+                own, other = bounds[at].copy(), np.full(1, wider)
+                total_limits.append((own, -other) if side == "lower" else (-other, own))
+                name = f"{group.name}_{column - group.start}_{side}_moved"
+                totals.append(TotalRow(name, 0, (), (GlobalTerm(column, 1.0), *terms)))
+                bounds[at] = np.where(_loosened(moves, at, side), wider, own)
+    split = program.first_total_row
+    pieces = [
+        (program.row_lower[:split], program.row_upper[:split]),
+        *limits,
+        (program.row_lower[split:], program.row_upper[split:]),
+        *total_limits,
+    ]
+    return replace(
         program,
-        matrix,
-        cost=np.concatenate([np.zeros(program.num_columns), prices]),
+        global_blocks=(*program.global_blocks, GlobalBlock("changes", first, len(shifts))),
+        row_blocks=tuple(rows),
+        total_rows=tuple(replace(total, row=len(rows) * n + number) for number, total in enumerate(totals)),
+        cost=np.concatenate([np.zeros(first), prices]),
+        cost_offset=0.0,
         lower=np.concatenate([lower, np.zeros(len(shifts))]),
         upper=np.concatenate([upper, most]),
-        row_lower=np.concatenate([program.row_lower, program.lower[in_low], infinite[0]]),
-        row_upper=np.concatenate([program.row_upper, infinite[1], program.upper[in_high]]),
+        row_lower=np.concatenate([low for low, _ in pieces]),
+        row_upper=np.concatenate([high for _, high in pieces]),
     )
+
+
+def _loosened(moves: Sequence[FloatArray], at: slice, side: str) -> NDArray[np.bool_]:
+    """Where some number makes a bound looser."""
+    sign = 1.0 if side == "upper" else -1.0
+    return np.asarray(np.any([sign * each[at] > 0.0 for each in moves], axis=0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,8 @@ DUAL_TOLERANCE = 1e-9
 REFINEMENTS = 2
 #: A point that misses a row by more than this (kW, kWh) is computed again from its basis.
 ROWS_MISSED = 1e-6
+#: Costs that are all smaller are multiplied: money in millions, say.
+SMALL_COST = 2.0**-7
 ALGORITHMS = ("choose", "simplex", "simplex_without_presolve", "ipm", "pdlp", "ipm_without_crossover")
 
 
@@ -55,7 +57,8 @@ class HighsSolver:
                 set_option(highs, "pdlp_optimality_tolerance", options.tolerance)
         if options.threads is not None:
             set_option(highs, "threads", options.threads)
-        pass_program(highs, program)
+        scale = cost_scale(program)
+        pass_program(highs, program if scale == 1.0 else program.with_numbers(cost=program.cost * scale))
         warm_start = options.warm_start
         if warm_start is not None and warm_start.basis is not None:
             set_basis(highs, warm_start.basis, program)
@@ -79,6 +82,8 @@ class HighsSolver:
             highs.run()
             notes = ("HiGHS failed after its presolve and solved the program without it",)
         solution = read_solution(highs, program, algorithm, keep_basis=options.keep_basis)
+        if scale != 1.0 and solution.row_dual is not None:
+            solution = replace(solution, row_dual=solution.row_dual / scale)
         if _rows_missed(program, solution.primal) > ROWS_MISSED:
             refined = basic_point(highs, program, solution.primal)
             if refined is not None and _rows_missed(program, refined) <= ROWS_MISSED:
@@ -86,6 +91,15 @@ class HighsSolver:
                 solution = replace(solution, primal=refined, objective=objective)
                 notes = (*notes, "the point of HiGHS missed rows that its basis meets; computed again from the basis")
         return replace(solution, notes=(*solution.notes, *notes))
+
+
+def cost_scale(program: LinearProgram) -> float:
+    """What costs are multiplied by for HiGHS, whose tolerance on prices is absolute; 1 unless all of them are small.
+
+    A power of two, so that nothing is rounded.
+    """
+    largest = float(np.abs(program.cost).max(initial=0.0))
+    return 1.0 if largest == 0.0 or largest >= SMALL_COST else float(2.0 ** -np.floor(np.log2(largest)))
 
 
 def _rows_missed(program: LinearProgram, primal: FloatArray | None) -> float:

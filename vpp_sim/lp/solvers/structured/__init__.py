@@ -82,13 +82,13 @@ the middle of narrow boxes and one size scale inside wide ones, with all duals a
 residuals, factor and forward; backward; corrector forward; backward. The corrector aims each product at sigma mu less
 its second-order term, but at no less than 0.1 sigma mu and no more than 3 mu: that term belongs to a full step, and
 where the affine step was short it pushed single products so far that steps of 0.003 followed (17 programs took 854
-iterations, with the limits 749; limits of -mu and mu took 852). A converged lane has step length 0. Where only
-rows are missing, a step without pulls (f = 0) is the shortest way back: there rounding is relative to the residual.
+iterations, with the limits 749; limits of -mu and mu took 852). A converged lane has step length 0. Where only rows are
+missing, a step without pulls (f = 0, targets 0) is the shortest way back: there rounding is relative to the residual.
 mu is not driven far below what the tolerance needs; a lane that meets it goes on for a few iterations towards a gap of
 0.03 of it where its rows allow, since small prices decide between plans of equal cost; if that loses what was met, the
-last step is taken back and the lane is done. A lane whose residuals and mu fall no more has stalled. Multiple centrality correctors are not used: a further solve costs half an iteration here. Nor
-is a direction refined: where rows were missed by rounding, a second solve with the same 1/h rounded as badly, and with
-rho there is nothing left to mend.
+last step is taken back and the lane is done. A lane whose residuals and mu fall no more has stalled. Multiple
+centrality correctors are not used: a further solve costs half an iteration here. Nor is a direction refined: where rows
+were missed by rounding, a second solve with the same 1/h rounded as badly, and with rho there is nothing left to mend.
 
 **Trust.** A solution counts only if its certificate passes at the tolerance (1e-8). Where there is no point, the duals
 grow without end along a ray that shows why: if those of a stalled run prove it (`lp.certificate.proves_infeasibility`),

@@ -681,15 +681,15 @@ class Interior:
                     primal, dual = np.where(lost, -primal, 0.0), np.where(lost, -dual, 0.0)
                     moved = np.zeros(count, dtype=np.int64)
                     continue
-                if not projecting.any():
-                    only_rows = (gap <= tolerance) & (column_residual <= tolerance) & (row_residual > ROWS * tolerance)
-                    projecting = only_rows & ~done & (projections < PROJECTIONS)
-                    if projecting.any():
-                        pulls = np.where(projecting, 0.0, 1.0)
-                        projections = projections + projecting
-                        primal, dual = np.zeros(count), np.zeros(count)
-                        moved = np.zeros(count, dtype=np.int64)
-                        continue
+                # where only rows are missing, a lane waits for one round, and takes a step without pulls in the next
+                only_rows = (gap <= tolerance) & (column_residual <= tolerance) & (row_residual > ROWS * tolerance)
+                waiting = only_rows & ~done & ~projecting & (projections < PROJECTIONS)
+                projections = projections + waiting
+                if waiting.any() and (waiting | done).all():
+                    primal, dual = np.zeros(count), np.zeros(count)
+                    moved = np.zeros(count, dtype=np.int64)
+                    projecting, pulls = waiting, np.where(waiting, 0.0, 1.0)
+                    continue
                 # affine direction; without pulls it is the shortest way back to the rows
                 self._border_matrix()
                 slack_pull = pulls * totals_dual[self.slacks]
@@ -701,14 +701,6 @@ class Interior:
                 ratio_primal, ratio_dual, sums = edge.affine(direction)
                 ratio_primal = np.maximum(ratio_primal, self._largest(self._lanes(0)))
                 ratio_dual = np.maximum(ratio_dual, self._largest(self._lanes(1)))
-                if projecting.any():
-                    moved = projecting.astype(np.int64)
-                    primal = np.where(projecting, _length(ratio_primal, STEP_FACTOR), 0.0)
-                    dual = np.zeros(count)
-                    self.total_step = np.asarray(total_step)
-                    pulls = np.ones(count)
-                    projecting = np.zeros(count, dtype=bool)
-                    continue
                 sums = [mine + self._sum(self._lanes(2 + at)) for at, mine in enumerate(sums)]
                 a_primal, a_dual = _length(ratio_primal, 1.0), _length(ratio_dual, 1.0)
                 after = (products + a_primal * sums[0] + a_dual * sums[1] + a_primal * a_dual * sums[2]) / pairs
@@ -718,6 +710,7 @@ class Interior:
                 target = np.where(done, mu, np.maximum(sigma * mu, floor))
                 # centring and second order
                 least, most = LEAST_SHARE * target, np.maximum(MOST_SHARE * mu, target)
+                least, most = np.where(projecting, 0.0, least), np.where(projecting, 0.0, most)
                 for slot, values in ((k.TARGET, target), (k.LEAST, least), (k.MOST, most)):
                     self._write(slot, values)
                 pull = edge.pull(target, least, most)
@@ -730,9 +723,10 @@ class Interior:
                 ratio_primal, ratio_dual = edge.correct(direction)
                 ratio_primal = np.maximum(ratio_primal, self._largest(self._lanes(0)))
                 ratio_dual = np.maximum(ratio_dual, self._largest(self._lanes(1)))
-                moved = np.ones(count, dtype=np.int64)
-                primal = np.where(done, 0.0, _length(ratio_primal, STEP_FACTOR))
-                dual = np.where(done, 0.0, _length(ratio_dual, STEP_FACTOR))
+                primal = np.where(done | waiting, 0.0, _length(ratio_primal, STEP_FACTOR))
+                dual = np.where(done | waiting | projecting, 0.0, _length(ratio_dual, STEP_FACTOR))
+                moved = np.where(waiting, 0, 1)
+                projecting, pulls = waiting, np.where(waiting, 0.0, 1.0)
         return Outcome(converged, done, self.iterations, gap, row_residual, column_residual)
 
 
