@@ -258,18 +258,6 @@ def _compute(name: str, centre: DataCentre, read: Inputs, grid: TimeGrid) -> tup
     return flexible, pue * centre.idle_share * racks_kw
 
 
-def without_ties(scenario: Scenario, program: LinearProgram) -> LinearProgram:
-    """A scenario's program without the small prices that decide between equal plans, which no peer has."""
-    from vpp_sim.components.base import name_weight
-
-    cost, there = program.cost.copy(), {block.name for block in program.step_blocks}
-    for name, component in scenario.components.items():
-        for quantity_name, price in component.tie_prices().items():
-            if (block := f"{name}.{quantity_name}") in there:
-                cost[program.columns(block)] -= price * name_weight(name) * scenario.grid.step_hours
-    return program.with_numbers(cost=cost)
-
-
 def program(case: ReferenceCase) -> LinearProgram:
     """The case as our linear program, from its arrays."""
     from vpp_sim.lp import ProgramBuilder

@@ -38,7 +38,6 @@ Seconds = dict[str, float]
 def same_work(settings: list[str], folder: Path, solver: str) -> tuple[float, Seconds]:
     """From the file to the certified optimum, as the peers have it."""
     clock = _Clock()
-    from benchmarks.reference import without_ties
     from vpp_sim import load_scenario
     from vpp_sim.dispatch import build_program
     from vpp_sim.lp import solve
@@ -55,7 +54,7 @@ def same_work(settings: list[str], folder: Path, solver: str) -> tuple[float, Se
     if not solution.is_optimal or solution.certificate is None or not solution.certificate.passed(1e-6):
         raise RuntimeError(f"{solver}: {solution.status.word}, {solution.certificate}")
     # at equal cost ours also decides between plans, at prices that no peer pays
-    plain = without_ties(scenario, program)
+    plain = program.without_ties()
     return float(plain.cost @ solution.primal) + plain.cost_offset, clock.laps
 
 

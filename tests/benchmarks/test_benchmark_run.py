@@ -77,14 +77,14 @@ def test_years_of_the_sweep_differ_in_numbers_alone():
 @pytest.mark.parametrize("step_minutes", [60, 15])
 def test_the_arrays_for_the_peers_are_the_scenario(step_minutes):
     # taken from inputs and parameters by code of their own; a fault in either shows as another optimum
-    from benchmarks.reference import SCENARIO_FILE, from_scenario, program, without_ties
+    from benchmarks.reference import SCENARIO_FILE, from_scenario, program
     from vpp_sim import load_scenario
     from vpp_sim.dispatch import build_program
     from vpp_sim.lp import solve
 
     scenario = load_scenario(SCENARIO_FILE, settings=["horizon.days=7", f"horizon.step_minutes={step_minutes}"])
     inputs = scenario.read_inputs()
-    ours = without_ties(scenario, build_program(scenario, inputs))
+    ours = build_program(scenario, inputs).without_ties()
     arrays = program(from_scenario(scenario, inputs))
     assert (ours.num_rows, ours.num_columns) == (arrays.num_rows, arrays.num_columns)
     assert solve(ours, "highs").objective == pytest.approx(solve(arrays, "highs").objective, rel=1e-9)

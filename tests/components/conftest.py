@@ -75,6 +75,7 @@ class SolvedSite:
     program: LinearProgram
     components: Mapping[str, Component]
     slices: Mapping[str, Values]
+    ties: float
 
     def values(self, component: str) -> Values:
         return self.slices[component]
@@ -153,8 +154,8 @@ def solved_site(
             context.grid, series | outputs, sizes, globals_, {**read[name].tables, **settlement.tables}
         )
     _assert_replay(site, slices)
-    ties = sum(component.tie_break_cost(name, slices[name]) for name, component in site.items())
-    return SolvedSite(solution.objective - ties, program, site, slices)
+    ties = program.ties(solution.primal)
+    return SolvedSite(solution.objective - ties, program, site, slices, ties)
 
 
 def _assert_replay(site: Mapping[str, Component], slices: Mapping[str, Values]) -> None:

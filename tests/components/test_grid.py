@@ -99,7 +99,7 @@ def solved(
     found = {block.name: solution.primal[program.columns(block.name)] for block in program.step_blocks}
     own = {name: {key[len(name) + 1 :]: a for key, a in found.items() if key.startswith(f"{name}.")} for name in parts}
     series = {**read["grid"].series, **own["grid"]}
-    ties = sum(part.tie_break_cost(name, Values(time, own[name])) for name, part in parts.items())
+    ties = program.ties(solution.primal)
     sizes = {"import_limit_kw": float(globals_["import_limit_kw_size"][0])} if grid.free_sizes() else {}
     values = Values(time, series, sizes)
     for check in grid.replay(values):

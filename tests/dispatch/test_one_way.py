@@ -11,7 +11,7 @@ import pytest
 
 from vpp_sim.components import REGISTRY
 from vpp_sim.dispatch import dispatch
-from vpp_sim.dispatch.build import build_program, tie_break_cost
+from vpp_sim.dispatch.build import build_program
 from vpp_sim.dispatch.one_way import both_ways
 from vpp_sim.errors import InputError
 from vpp_sim.kpi import summarize
@@ -130,7 +130,7 @@ def test_pieces_come_to_what_the_whole_program_does(tied_together: Scenario) -> 
         ),
         options={"mip_rel_gap": 1e-7},
     )
-    ties = tie_break_cost(tied_together, program, whole.x[:columns])
+    ties = program.ties(whole.x[:columns])
     assert run.objective == pytest.approx(whole.fun + program.cost_offset - ties, rel=2e-6)
 
 

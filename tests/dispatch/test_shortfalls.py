@@ -23,6 +23,7 @@ from vpp_sim.time_grid import TimeGrid
 SmallSite = Callable[..., Scenario]
 Station = Callable[..., dict[str, Any]]
 TINY = Path(__file__).resolve().parents[2] / "scenarios" / "tiny.yaml"
+GRID = {"kind": "grid", "import_limit_kw": 100.0, "export_limit_kw": 10.0}
 OUTAGES = [
     {"start": "2025-06-02 08:00", "end": "2025-06-02 10:00"},
     {"start": "2025-06-02 20:00", "end": "2025-06-02 21:00"},
@@ -73,6 +74,19 @@ def test_a_solvers_rounding_is_no_shortfall() -> None:
     missed = (Shortfall("work missed", np.array([0.0, 1e-4, 0.0]), 10.0),)
     assert shortfall_table(missed, grid, largest_kw=2.5e5).empty
     assert shortfall_table(missed, grid, largest_kw=50.0)["energy_kwh"].tolist() == [1e-4]
+
+
+def test_a_large_sites_rounding_is_larger_and_still_none(site: SmallSite) -> None:
+    """2e-8 kW beside 50 kW: reported, it would be an export, and an overload that a page speaks of."""
+    steps = dispatch_steps(site(park={"kind": "load", "profile": 50.0}, grid=GRID), solver="highs")
+    request = next(steps)
+    answer = request.answer()
+    assert answer.primal is not None
+    dusty = answer.primal.copy()
+    dusty[request.program.columns("grid.export_kw")] = 2e-8
+    with pytest.raises(StopIteration) as finished:
+        steps.send(replace(answer, primal=dusty))
+    assert finished.value.value.series["grid.export_kw"].max() == 0.0
 
 
 def test_why_the_plan_went_to_which_solver_stays_told_after_hand_back() -> None:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from vpp_sim.components.base import Block, Bus, Component, Context, FloatArray, FreeSize, Inputs, Values
+from vpp_sim.components.base import Block, Bus, Component, Context, FloatArray, FreeSize, Inputs
 from vpp_sim.components.battery import Battery
 from vpp_sim.components.grid import Grid
 from vpp_sim.components.load import Load
@@ -65,9 +65,7 @@ def optimum(
     assert solution.is_optimal
     globals_ = {block.name: float(solution.primal[program.columns(block.name)][0]) for block in program.global_blocks}
     found = {block.name: solution.primal[program.columns(block.name)] for block in program.step_blocks}
-    own = {name: {key[len(name) + 1 :]: a for key, a in found.items() if key.startswith(f"{name}.")} for name in parts}
-    ties = sum(each.tie_break_cost(name, Values(grid, own[name])) for name, (each, _) in parts.items())
-    return float(solution.objective) - ties, found["grid.import_kw"], globals_
+    return float(solution.objective) - program.ties(solution.primal), found["grid.import_kw"], globals_
 
 
 def reckoned(tariff: Tariff, grid: TimeGrid, import_kw: FloatArray) -> dict[tuple[str, str], float]:

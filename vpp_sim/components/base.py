@@ -45,8 +45,9 @@ REPLAY_TOLERANCE = 1e-6
 # Ties. Where several plans cost the same, the one that is taken must not depend on the solver, the number of threads or
 # the order of the components. These prices decide, and are in no figure: storage is used least, what can be made is not
 # thrown away, service is earliest, and stores are charged latest and emptied first (cells age less while empty).
-# A plan can cost more than the cheapest only where prices differ by less than these: 1e-6 per kWh and hour of waiting,
-# against prices of the order of 0.1 to 1. They lie well above a solver's tolerance on prices (1e-9 is asked for).
+# A plan can cost more than the cheapest only where prices differ by less than these. They are meant beside prices of
+# the order of 0.1 to 1, and multiplied where a site's lie elsewhere; `dispatch/ties.py` finds what they cost. They lie
+# well above a solver's tolerance on prices (1e-9 is asked for).
 #: Price of a kWh of work or charging that waits for an hour [currency/kWh/h].
 EARLIEST_SERVICE_PRICE = 1e-6
 #: Price of a kWh that is stored for an hour [currency/kWh/h].
@@ -281,10 +282,13 @@ class OppositeFlows:
 class Bus:
     """Collects what the blocks of one site push: injections, fixed uses, and limits that span components."""
 
-    def __init__(self, builder: ProgramBuilder, grid: TimeGrid, discount_rate: float) -> None:
+    def __init__(
+        self, builder: ProgramBuilder, grid: TimeGrid, discount_rate: float, *, tie_scale: float = 1.0
+    ) -> None:
         self.builder = builder
         self.grid = grid
         self.discount_rate = discount_rate
+        self.tie_scale = tie_scale
         self._balance: list[Term] = []
         self._roles: dict[str, list[Term]] = {}
         self._fixed_kw: dict[str, FloatArray] = {"use": np.zeros(grid.num_steps)}
@@ -373,9 +377,14 @@ class Block:
 
         `tie_price` decides between plans of equal cost: per kWh of a power, per kWh and hour of a state.
         """
-        price = np.asarray(cost_per_kwh, dtype=np.float64) + tie_price * name_weight(self.name)
-        cost = price * self.grid.step_hours
-        return self._builder.variables(f"{self.name}.{quantity_name}", lower=lower, upper=upper, cost=cost)
+        dt = self.grid.step_hours
+        return self._builder.variables(
+            f"{self.name}.{quantity_name}",
+            lower=lower,
+            upper=upper,
+            cost=np.asarray(cost_per_kwh, dtype=np.float64) * dt,
+            tie_cost=tie_price * name_weight(self.name) * self._bus.tie_scale * dt,
+        )
 
     def global_variables(
         self, quantity_name: str, count: int = 1, *, lower: object = 0.0, upper: object = np.inf, cost: object = 0.0
@@ -571,13 +580,12 @@ class Component(StrictModel, ABC):
         return ()
 
     def tie_prices(self) -> dict[str, float]:
-        """By quantity: the price that decides between plans of equal cost, as `add_to` gave it to the block."""
+        """By quantity: the price that decides between plans of equal cost, as `add_to` gives it to the block."""
         return {}
 
-    def tie_break_cost(self, name: str, values: Values) -> float:
-        """What the tie prices of the component called `name` come to; in the program's objective, in no figure."""
-        prices = self.tie_prices().items()
-        return name_weight(name) * sum(price * values.energy_kwh(key) for key, price in prices if key in values.series)
+    def price_level(self, inputs: Inputs) -> float | None:
+        """Size of the price of energy, where it has one [currency/kWh]; what tie prices are measured by."""
+        return None
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """What nobody else could compute."""

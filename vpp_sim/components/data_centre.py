@@ -44,7 +44,6 @@ from pydantic import Discriminator, Tag, model_validator
 
 from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
-    EARLIEST_SERVICE_PRICE,
     THROUGHPUT_PRICE,
     Block,
     Capacity,
@@ -88,6 +87,9 @@ Pue = Annotated[Annotated[PlateauPue, Tag("plateau")] | Annotated[Profile, Tag("
 
 #: No facility has more; 1.2 to 2 are usual.
 MOST_PUE = 10.0
+#: Decides ties: price of a kWh of work that waits as long as it may [currency/kWh]. Per hour it is higher for work that
+#: may wait for less, whose delay would be the least certain figure at a solver's tolerance.
+LONGEST_WAIT_PRICE = 4e-5
 #: Racks of accelerators have up to 150 kW.
 ODD_RACK_KW = 500.0
 
@@ -423,7 +425,7 @@ class DataCentre(Component):
             return {}
         prices = {}
         for rank, job in enumerate(sorted(self.classes, key=lambda job: (job.max_delay_hours, job.name))):
-            prices[f"{job.name}_backlog_kwh"] = ranked(EARLIEST_SERVICE_PRICE, rank)
+            prices[f"{job.name}_backlog_kwh"] = ranked(LONGEST_WAIT_PRICE / max(job.max_delay_hours, 1.0), rank)
             prices[f"{job.name}_missed_kw"] = ranked(THROUGHPUT_PRICE, len(self.classes) - 1 - rank)
         return prices
 

@@ -323,6 +323,10 @@ class Grid(Component):
         """Of equal plans the one that imports least: importing to export at the same price is never one of them."""
         return {"import_kw": THROUGHPUT_PRICE}
 
+    def price_level(self, inputs: Inputs) -> float:
+        """Mean of the import price, whatever its sign."""
+        return float(np.abs(inputs.series["import_price_per_kwh"]).mean())
+
     def costs(self, values: Values) -> dict[str, float]:
         """What overload was priced at."""
         if self.overload_price_per_kwh is None:

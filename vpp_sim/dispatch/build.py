@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vpp_sim.components.base import Block, Bus, FloatArray, Inputs, name_weight
+from vpp_sim.components.base import Block, Bus, FloatArray, Inputs
 from vpp_sim.dispatch.targets import add_targets, shortfall_name
 from vpp_sim.lp import LinearProgram, ProgramBuilder
 from vpp_sim.scenario import Scenario
@@ -15,13 +15,15 @@ from vpp_sim.scenario import Scenario
 BALANCE = "bus.balance_kw"
 #: Variables of the bus by which a search lets it be short or over.
 SHORTFALL, SURPLUS = "shortfall_kw", "surplus_kw"
+#: Mean prices of energy beside which the prices of ties need no scale [currency/kWh].
+USUAL_PRICES = (0.02, 5.0)
 #: Price of a kW of the largest shortfall in a search for the least energy [kWh/kW].
 TIE_BREAK = 1e-3
 
 
-def build_program(scenario: Scenario, inputs: Mapping[str, Inputs]) -> LinearProgram:
-    """The program of a scenario from the inputs of its components."""
-    bus = _filled_bus(scenario, inputs)
+def build_program(scenario: Scenario, inputs: Mapping[str, Inputs], *, tie_factor: float = 1.0) -> LinearProgram:
+    """The program of a scenario from the inputs of its components; `tie_factor` multiplies the prices of ties."""
+    bus = _filled_bus(scenario, inputs, tie_factor)
     bus.close()
     add_targets(bus, scenario.targets)
     return bus.builder.freeze()
@@ -53,9 +55,19 @@ def build_target_search(scenario: Scenario, inputs: Mapping[str, Inputs]) -> Lin
     return _costing_only(bus.builder.freeze(), {shortfall_name(name): 1.0 for name in scenario.targets})
 
 
-def _filled_bus(scenario: Scenario, inputs: Mapping[str, Inputs]) -> Bus:
+def tie_scale(scenario: Scenario, inputs: Mapping[str, Inputs]) -> float:
+    """What prices of ties are multiplied by, so that they are small beside the site's own; 1 where these are usual."""
+    known = (component.price_level(inputs[name]) for name, component in scenario.components.items())
+    level = max((each for each in known if each is not None), default=0.0)
+    low, high = USUAL_PRICES
+    return 1.0 if level <= 0.0 else level / min(max(level, low), high)
+
+
+def _filled_bus(scenario: Scenario, inputs: Mapping[str, Inputs], tie_factor: float = 1.0) -> Bus:
     """The bus with the blocks of all components, not yet balanced."""
-    bus = Bus(ProgramBuilder(scenario.grid.num_steps), scenario.grid, scenario.economics.discount_rate)
+    scale = tie_scale(scenario, inputs) * tie_factor
+    builder = ProgramBuilder(scenario.grid.num_steps)
+    bus = Bus(builder, scenario.grid, scenario.economics.discount_rate, tie_scale=scale)
     context = scenario.context()
     for name, component in scenario.components.items():
         component.add_to(Block(name, bus, context, inputs[name]))
@@ -68,17 +80,6 @@ def _costing_only(program: LinearProgram, costs: Mapping[str, float]) -> LinearP
     for name, price in costs.items():
         cost[program.columns(name)] = price
     return program.with_numbers(cost=cost)
-
-
-def tie_break_cost(scenario: Scenario, program: LinearProgram, primal: FloatArray) -> float:
-    """What the prices that decide between plans of equal cost come to at a point; in the objective, in no figure."""
-    known = {block.name for block in program.step_blocks}
-    return sum(
-        price * name_weight(name) * float(primal[program.columns(f"{name}.{key}")].sum()) * scenario.grid.step_hours
-        for name, component in scenario.components.items()
-        for key, price in component.tie_prices().items()
-        if f"{name}.{key}" in known
-    )
 
 
 def marginal_price_per_kwh(scenario: Scenario, program: LinearProgram, row_dual: FloatArray) -> FloatArray:

@@ -57,6 +57,16 @@ class OneWay:
         )
 
 
+@dataclass(frozen=True)
+class TieBreak:
+    """What deciding between plans of equal cost can have cost at most [currency], and as a share of the money that
+    changes hands; `factor` multiplies the prices that decide."""
+
+    factor: float
+    loss: float
+    share: float
+
+
 @dataclass(frozen=True, eq=False)
 class Dispatch:
     """One solved scenario.
@@ -66,7 +76,8 @@ class Dispatch:
     `tables` by `component.table`. `objective` is in currency over the horizon; `target_duals` say by target what
     one more kWh, kg or kW of shortfall would save. `plan_cost` is the objective before the plan was handed back to
     sessions; where it was asked for, `cost_without` says by target what the plan would cost without it (and without all
-    rules, by `ALL_RULES`). `exact` says how directions were chosen, where that was asked for.
+    rules, by `ALL_RULES`). `exact` says how directions were chosen, where that was asked for; `ties`
+    what deciding between equal plans cost, where it was measured.
     """
 
     scenario: Scenario
@@ -82,6 +93,7 @@ class Dispatch:
     plan_cost: float | None = None
     cost_without: Mapping[str, float] = field(default_factory=dict)
     exact: OneWay | None = None
+    ties: TieBreak | None = None
 
     @property
     def grid(self) -> TimeGrid:

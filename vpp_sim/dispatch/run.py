@@ -27,16 +27,22 @@ from vpp_sim.scenario import Scenario
 CERTIFICATE_TOLERANCE = 1e-6
 #: What a solver is asked for the second time, where its first answer does not pass.
 TIGHT_TOLERANCE = 1e-9
-#: Smaller absolute values of variables (kW, kWh) are a solver's rounding, far below any tolerance here.
-DUST = 1e-9
+#: Smaller values of variables (kW, kWh) are a solver's rounding, far below any tolerance here; on sites above 1 kW, as
+#: parts of the site's largest power, but never so large that rows of small numbers would not hold.
+DUST, MOST_DUST = 1e-9, 1e-7
 #: A hand-back that costs this share more than its plan is worth a look at the plan of the simpler site.
 WORTH_A_SECOND_PLAN = 1e-4
 #: Relative deviation in an audit from which a hand-back is no rounding but energy that nobody has.
 UNSOUND = 1e-4
+#: How a change is tried that might make a site feasible; what takes longer counts as not enough.
+TRIAL = SolveOptions(time_limit_seconds=20.0)
 #: Smallest difference of money that a note speaks of [currency].
 WORTH_SAYING = 0.01
 #: Most solves after hand-backs. The first nearly always does; more are needed where the bus is short as well.
 HAND_BACK_SOLVES = 4
+
+#: What says that there is no optimum; everything else that is none is a solver's failure.
+NO_POINT = (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED, SolveStatus.UNBOUNDED)
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
@@ -94,10 +100,12 @@ def dispatch(
     inputs: Mapping[str, Inputs] | None = None,
     solver: str | None = None,
     progress: Progress = lambda phase: None,
+    tie_factor: float = 1.0,
 ) -> Dispatch:
     """The optimal operation of a scenario, certified.
 
-    `inputs` may be given where they were read already; `solver` overrides the scenario's.
+    `inputs` may be given where they were read already; `solver` overrides the scenario's; `tie_factor` multiplies the
+    prices that decide between plans of equal cost.
 
     Raises:
         InputError: something outside cannot be read, or the solver's name is not known.
@@ -105,7 +113,10 @@ def dispatch(
             single changes would do.
         SolverLimitError: the solver stopped before an optimum was certified.
     """
-    return completed(dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress, remedies=True))
+    steps = dispatch_steps(
+        scenario, inputs=inputs, solver=solver, progress=progress, remedies=True, tie_factor=tie_factor
+    )
+    return completed(steps)
 
 
 def dispatch_steps(
@@ -115,6 +126,7 @@ def dispatch_steps(
     solver: str | None = None,
     progress: Progress = lambda phase: None,
     remedies: bool = False,
+    tie_factor: float = 1.0,
 ) -> Steps[Dispatch]:
     """`dispatch` as steps: yields a request for every program and wants its solution sent back.
 
@@ -127,25 +139,31 @@ def dispatch_steps(
         inputs = scenario.read_inputs()
     timings["load"] = time.perf_counter() - started
     try:
-        return (yield from _dispatched(scenario, inputs, solver or scenario.dispatch.solver, timings, progress))
+        name = solver or scenario.dispatch.solver
+        return (yield from _dispatched(scenario, inputs, name, timings, progress, tie_factor))
     except NoPointError as stopped:
         raise _infeasible(scenario, inputs, stopped, remedies=remedies, progress=progress) from None
 
 
 def _dispatched(
-    scenario: Scenario, inputs: Mapping[str, Inputs], name: str, timings: dict[str, float], progress: Progress
+    scenario: Scenario,
+    inputs: Mapping[str, Inputs],
+    name: str,
+    timings: dict[str, float],
+    progress: Progress,
+    tie_factor: float = 1.0,
 ) -> Steps[Dispatch]:
     """The dispatch, or `NoPointError`."""
     progress("building the program")
     started = time.perf_counter()
-    program = build_program(scenario, inputs)
+    program = build_program(scenario, inputs, tie_factor=tie_factor)
     _ = program.matrix
     timings["build"] = time.perf_counter() - started
 
     progress("solving")
     started = time.perf_counter()
     options = SolveOptions(time_limit_seconds=scenario.dispatch.time_limit_seconds, keep_basis=True)
-    result = yield from _best_carried_out(scenario, inputs, program, name, options)
+    result = yield from _best_carried_out(scenario, inputs, program, name, options, tie_factor)
     found = tuple(each.note(scenario) for each in both_ways(scenario, result.series))
     result = with_shortfalls(replace(result, notes=(*result.notes, *found)))
     timings["solve"] = time.perf_counter() - started
@@ -190,7 +208,12 @@ def plan_of(scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearPro
 
 
 def _best_carried_out(
-    scenario: Scenario, inputs: Mapping[str, Inputs], program: LinearProgram, solver: str, options: SolveOptions
+    scenario: Scenario,
+    inputs: Mapping[str, Inputs],
+    program: LinearProgram,
+    solver: str,
+    options: SolveOptions,
+    tie_factor: float,
 ) -> Steps[Dispatch]:
     """The optimal plan after hand-back, or that of the simpler site where carrying it out comes to less.
 
@@ -206,8 +229,9 @@ def _best_carried_out(
         return freer
     if changed:
         site = scenario.replace_components({n: simpler[n] or each for n, each in scenario.components.items()})
+        other = build_program(site, inputs, tie_factor=tie_factor)
         try:
-            _, result = yield from _planned_and_carried_out(site, inputs, build_program(site, inputs), solver, options)
+            _, result = yield from _planned_and_carried_out(site, inputs, other, solver, options)
         except (NoPointError, SolverLimitError) as error:
             result = error
         if isinstance(result, Dispatch) and (
@@ -247,7 +271,7 @@ def _planned_and_carried_out(
 
 def _solved(program: LinearProgram, solver: str, options: SolveOptions) -> Steps[Solution]:
     solution = yield SolveRequest(program, solver, options)
-    if solution.status in (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE_OR_UNBOUNDED, SolveStatus.UNBOUNDED):
+    if solution.status in NO_POINT:
         raise NoPointError(solution.status, program)
     if not solution.is_optimal:
         raise SolverLimitError(f"{solution.solver}: {solution.status.value} ({solution.message})")
@@ -278,7 +302,10 @@ def _collected(
     if primal is None or solution.certificate is None:
         raise DefectError("a solution without a point cannot be collected")
     # a solver may overstep a bound by its tolerance, or leave dust on it; the arrays that leave here have neither
-    primal = np.clip(np.where(np.abs(primal) < DUST, 0.0, primal), program.lower, program.upper)
+    powers = [primal[program.columns(block.name)] for block in program.step_blocks if block.name.endswith("_kw")]
+    largest = max([1.0, *(float(np.abs(power).max(initial=0.0)) for power in powers)])
+    dust = min(DUST * largest, MOST_DUST)
+    primal = np.clip(np.where(np.abs(primal) < dust, 0.0, primal), program.lower, program.upper)
     series: dict[str, FloatArray] = {}
     tables = {}
     notes: list[str] = [*scenario.notes, *scenario.weather_notes]
@@ -315,13 +342,10 @@ def _collected(
     result = Dispatch(
         scenario, series, globals_, sizes, tables, solution.objective, record, tuple(notes), target_duals=duals
     )
-    ties = 0.0
     for name, component in scenario.components.items():
-        values = result.values(name)
-        ties += component.tie_break_cost(name, values)
-        derived = component.outputs(values)
+        derived = component.outputs(result.values(name))
         series.update({f"{name}.{key}": array for key, array in derived.items()})
-    return replace(result, objective=solution.objective - ties)
+    return replace(result, objective=solution.objective - program.ties(primal))
 
 
 def _handed_back(
@@ -396,9 +420,9 @@ def _carried_out(
     attempt = yield SolveRequest(exact, solver, options)
     if is_certified(attempt):
         return exact, attempt
-    if how == "or not" and not attempt.is_optimal:
+    if how == "or not" and attempt.status in NO_POINT:
         raise NoPointError(attempt.status, exact)
-    if attempt.is_optimal or how == "exactly":
+    if attempt.status not in NO_POINT or how == "exactly":
         # the site can go along, but the solver's point does not stand our check: asked again, more strictly
         return exact, (yield from _solved(exact, solver, options))
     pinned = _pinned(program, {name: (each.pinned, each.at_least) for name, each in settlements.items()})
@@ -467,7 +491,7 @@ def _can_be_run(scenario: Scenario, inputs: Mapping[str, Inputs], *, carried_out
         if carried_out or any(component.simpler() is not None for component in scenario.components.values()):
             completed(_dispatched(scenario, inputs, "auto", {}, lambda phase: None))
         else:
-            completed(_solved(build_program(scenario, inputs), "auto", SolveOptions()))
+            completed(_solved(build_program(scenario, inputs), "auto", TRIAL))
     except (NoPointError, SolverLimitError):
         return False
     return True

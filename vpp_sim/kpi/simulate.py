@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from vpp_sim.components.base import Inputs
 from vpp_sim.dispatch import Dispatch, baseline_scenario
 from vpp_sim.dispatch.run import Progress, Steps, completed, dispatch_steps
+from vpp_sim.dispatch.ties import with_tie_loss
 from vpp_sim.kpi.rule_costs import with_rule_costs
 from vpp_sim.kpi.table import Summary, summarize
 from vpp_sim.scenario import Scenario
@@ -18,8 +19,8 @@ from vpp_sim.scenario import Scenario
 class Simulation:
     """One scenario run: `optimal` and `baseline` (the same site uncontrolled) and their summary.
 
-    `timings` in seconds by phase: `load`, `build`, `solve`, `rules` (pricing rules that are targets), `baseline`,
-    `kpi`.
+    `timings` in seconds by phase: `load`, `build`, `solve`, `ties` (what deciding between equal plans costs), `rules`
+    (pricing rules that are targets), `baseline`, `kpi`.
     """
 
     optimal: Dispatch
@@ -36,12 +37,12 @@ class Simulation:
 def simulate(scenario: Scenario, *, solver: str | None = None, progress: Progress = lambda phase: None) -> Simulation:
     """Dispatch a scenario with and without control and compute every KPI and check.
 
-    Targets that are rules are priced: the plan is solved once more without each of them.
+    Targets that are rules are priced, and so is deciding between equal plans, by solving once more without each.
 
     Raises:
         InputError, InfeasibleError, SolverLimitError: as `dispatch` does.
     """
-    return completed(simulation_steps(scenario, solver=solver, progress=progress, price_rules=True, remedies=True))
+    return completed(simulation_steps(scenario, solver=solver, progress=progress, priced=True, remedies=True))
 
 
 def simulation_steps(
@@ -50,10 +51,13 @@ def simulation_steps(
     inputs: Mapping[str, Inputs] | None = None,
     solver: str | None = None,
     progress: Progress = lambda phase: None,
-    price_rules: bool = False,
+    priced: bool = False,
     remedies: bool = False,
 ) -> Steps[Simulation]:
-    """`simulate` as steps, for studies that solve many scenarios together; `inputs` where they were read already."""
+    """`simulate` as steps, for studies that solve many scenarios together; `inputs` where they were read already.
+
+    What takes a solve of its own (rules, ties) is priced with `priced` only.
+    """
     started = time.perf_counter()
     if inputs is None:
         progress("reading inputs")
@@ -61,16 +65,20 @@ def simulation_steps(
     reading = time.perf_counter() - started
     optimal = yield from dispatch_steps(scenario, inputs=inputs, solver=solver, progress=progress, remedies=remedies)
     began = time.perf_counter()
-    if price_rules:
+    if priced:
+        optimal = with_tie_loss(optimal, inputs, solver=solver, progress=progress)
+    middle = time.perf_counter()
+    if priced:
         optimal = with_rule_costs(optimal, inputs, solver=solver, progress=progress)
     started = time.perf_counter()
     progress("running the site uncontrolled")
     uncontrolled = baseline_scenario(scenario, optimal.sizes)
     baseline = yield from dispatch_steps(uncontrolled, inputs=inputs, solver=solver)
-    middle = time.perf_counter()
+    solved = time.perf_counter()
     progress("computing KPIs and checks")
     summary = summarize(optimal, baseline)
     finished = time.perf_counter()
-    timings = {**optimal.timings, "load": reading, "baseline": middle - started, "kpi": finished - middle}
-    timings |= {"rules": started - began} if optimal.cost_without else {}
+    timings = {**optimal.timings, "load": reading, "baseline": solved - started, "kpi": finished - solved}
+    timings |= {"ties": middle - began} if optimal.ties is not None else {}
+    timings |= {"rules": started - middle} if optimal.cost_without else {}
     return Simulation(optimal, baseline, summary, timings)

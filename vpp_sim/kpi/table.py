@@ -142,5 +142,7 @@ def _certificate_checks(result: Dispatch) -> list[Check]:
         "certificate: dual residual": record.dual_residual,
         "certificate: gap between primal and dual objective": record.gap,
     }
+    if result.ties is not None:
+        named["ties: what deciding between equal plans can cost, of the money that changes hands"] = result.ties.share
     # a solver that gives no duals leaves the last two unknown: then only feasibility is checked, and the run says so
     return [Check(name, worst, CERTIFICATE_TOLERANCE) for name, worst in named.items() if worst == worst]

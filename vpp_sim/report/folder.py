@@ -31,7 +31,7 @@ import numpy as np
 from vpp_sim.components.base import Check, Kpi
 from vpp_sim.dispatch import Dispatch, SolveRecord
 from vpp_sim.dispatch.baseline import baseline_scenario
-from vpp_sim.dispatch.result import OneWay
+from vpp_sim.dispatch.result import OneWay, TieBreak
 from vpp_sim.errors import InputError
 from vpp_sim.kpi import Simulation, Summary, summarize
 from vpp_sim.kpi.billing import bills_on_every_basis
@@ -285,6 +285,7 @@ def _run_document(simulation: Simulation, command: str, timings: Mapping[str, fl
         "sizes": dict(simulation.optimal.sizes),
         "target_duals": dict(simulation.optimal.target_duals),
         "plan_cost": simulation.optimal.plan_cost,
+        "ties": None if simulation.optimal.ties is None else asdict(simulation.optimal.ties),
         "exact": None if simulation.optimal.exact is None else asdict(simulation.optimal.exact),
         "cost_without": dict(simulation.optimal.cost_without),
         "globals": {
@@ -419,6 +420,7 @@ def _read_dispatch(folder: Path, which: str, scenario: Scenario, document: Mappi
         target_duals=document.get("target_duals", {}) if which == "optimal" else {},
         plan_cost=document.get("plan_cost") if which == "optimal" else None,
         cost_without=document.get("cost_without", {}) if which == "optimal" else {},
+        ties=TieBreak(**document["ties"]) if which == "optimal" and document.get("ties") else None,
         exact=OneWay(**document["exact"]) if which == "optimal" and document.get("exact") else None,
     )
 

@@ -271,7 +271,7 @@ def _same_table(ours: pd.DataFrame | None, written: pd.DataFrame | None) -> bool
 
 def _program_checks(which: str, result: Dispatch, inputs: Mapping[str, Inputs]) -> list[Check]:
     """The series are those of the scenario, and as variables of its program keep every row at the cost written."""
-    program = build_program(result.scenario, inputs)
+    program = build_program(result.scenario, inputs, tie_factor=1.0 if result.ties is None else result.ties.factor)
     derived = {
         f"{name}.{key}"
         for name, part in result.scenario.components.items()
@@ -293,14 +293,13 @@ def _program_checks(which: str, result: Dispatch, inputs: Mapping[str, Inputs]) 
     for name in globals_:
         point[program.columns(name)] = result.globals_[name]
     found = certify(_without_limits_of(carried_out, program), point, None)
-    ties = sum(part.tie_break_cost(name, result.values(name)) for name, part in result.scenario.components.items())
     scale = max(abs(result.objective), 1.0)
     return [
         *checks,
         Check(f"the dispatch keeps every row of the scenario's program ({which} run)", found.primal_residual),
         Check(
             f"the dispatch costs what is written in the scenario's program ({which} run)",
-            abs(found.primal_objective - ties - result.objective) / scale,
+            abs(found.primal_objective - program.ties(point) - result.objective) / scale,
         ),
     ]
 

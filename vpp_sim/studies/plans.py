@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from vpp_sim.components.base import Component, FreeSize, Inputs
 from vpp_sim.dispatch import Dispatch, build_program
-from vpp_sim.dispatch.build import tie_break_cost
 from vpp_sim.dispatch.run import is_certified, plan_of, solved_program
 from vpp_sim.errors import InputError, SolverLimitError, nearest
 from vpp_sim.kpi import Summary, summarize
@@ -39,7 +38,7 @@ class Plan:
         """Bill, wear, penalties and annuities over the horizon: the objective without what decides ties."""
         if self.solution.primal is None:
             return self.solution.objective
-        return self.solution.objective - tie_break_cost(self.scenario, self.program, self.solution.primal)
+        return self.solution.objective - self.program.ties(self.solution.primal)
 
     @property
     def years(self) -> float:
