@@ -20,7 +20,7 @@ class Adjustable:
     """A number that may go from `value` towards `limit` (which may be infinite), or a choice that may become `limit`.
 
     `field` is its place below the component, as behind `--set component.`; `with_it` gives other fields that must go
-    along with a number.
+    along with a number. `less_service` says that less is done of what the site is for: proposed last.
     """
 
     field: str
@@ -29,6 +29,7 @@ class Adjustable:
     value: float | str | bool
     limit: float | str | bool
     with_it: Callable[[float], Mapping[str, Any]] = _nothing
+    less_service: bool = False
 
     @property
     def is_number(self) -> bool:

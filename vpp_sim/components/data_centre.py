@@ -353,7 +353,7 @@ class DataCentre(Component):
         """Fewer racks, which draw less, and work that may be moved."""
         found = []
         if not isinstance(self.racks, FreeSize):
-            found.append(Adjustable("racks", "racks", "racks", float(self.racks), 0.0))
+            found.append(Adjustable("racks", "racks", "racks", float(self.racks), 0.0, less_service=True))
         if not self.managed:
             found.append(Adjustable("managed", "managed", "-", False, True))
         return tuple(found)

@@ -97,8 +97,10 @@ class Load(Component):
         """More shedding, which needs a price, and a lower peak where it was given."""
         priced = self.value_of_lost_load_per_kwh is not None
         price = {} if priced else {"value_of_lost_load_per_kwh": SUGGESTED_VALUE_OF_LOST_LOAD}
-        share = Adjustable("sheddable_share", "sheddable share", "-", self.sheddable_share, 1.0, lambda _: price)
-        peak = () if self.peak_kw is None else (Adjustable("peak_kw", "peak", "kW", self.peak_kw, 0.0),)
+        share = Adjustable("sheddable_share", "sheddable share", "-", self.sheddable_share, 1.0, lambda _: price, True)
+        peak = (
+            () if self.peak_kw is None else (Adjustable("peak_kw", "peak", "kW", self.peak_kw, 0.0, less_service=True),)
+        )
         return (share, *peak)
 
     def _unserved(self, values: Values) -> FloatArray:

@@ -48,11 +48,14 @@ def build_bus_search(scenario: Scenario, inputs: Mapping[str, Inputs]) -> Linear
 
 
 def build_target_search(scenario: Scenario, inputs: Mapping[str, Inputs]) -> LinearProgram:
-    """The program in which every target may be missed at a price of 1 per unit and nothing else costs anything."""
+    """The program in which every target may be missed, the hard ones at 1 per unit, and nothing else costs anything."""
     bus = _filled_bus(scenario, inputs)
     bus.close()
     add_targets(bus, scenario.targets, all_at_price=1.0)
-    return _costing_only(bus.builder.freeze(), {shortfall_name(name): 1.0 for name in scenario.targets})
+    program = bus.builder.freeze()
+    known = {block.name for block in program.global_blocks}
+    hard = [shortfall_name(name) for name, target in scenario.targets.items() if target.is_hard]
+    return _costing_only(program, {name: 1.0 for name in hard if name in known})
 
 
 def tie_scale(scenario: Scenario, inputs: Mapping[str, Inputs]) -> float:

@@ -2,8 +2,8 @@
 
 Four searches, each on a program that can always be solved, from the mildest to the last resort:
 
-1. the bus may be short or over by any power: the least energy, and among these the least power (`build_bus_search`);
-2. hard targets may be missed: the least sum of what is missed, and whether each could be met alone;
+1. hard targets may be missed: the least sum of what is missed, and by how much each is missed alone;
+2. the bus may be short or over by any power: the least energy, and among these the least power (`build_bus_search`);
 3. every limit of every component may be broken, with power free at the bus: limits that contradict each other;
 4. before all of these, rows that the bounds of their own variables already make impossible, found by adding up.
 
@@ -12,7 +12,7 @@ Nothing here asks what kind a component is: names of blocks and `Component.adjus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,18 +27,22 @@ from vpp_sim.dispatch.build import (
     build_program,
     build_target_search,
 )
-from vpp_sim.dispatch.explanation import Explanation, Finding, days_in_words, exact, figure, joined, spans_of
+from vpp_sim.dispatch.explanation import Explanation, Finding, Remedy, days_in_words, exact, figure, joined, spans_of
 from vpp_sim.dispatch.remedies import Relaxed, Search, Trial, candidates
-from vpp_sim.dispatch.targets import shortfall_name
-from vpp_sim.lp import LinearProgram, SolveOptions, solve
+from vpp_sim.dispatch.targets import row_name, shortfall_name
+from vpp_sim.lp import LinearProgram, Solution, SolveOptions, solve
 from vpp_sim.lp.program import GlobalBlock, StepBlock
 from vpp_sim.lp.relax import activity, elastic, violation, with_peaks
 from vpp_sim.scenario import Scenario
 
 #: How what is wanting is searched: by simplex, for few steps that are short, and duals; presolve takes longer here.
-OPTIONS = SolveOptions(algorithm="simplex_without_presolve", time_limit_seconds=300.0)
+OPTIONS = SolveOptions(algorithm="simplex_without_presolve", time_limit_seconds=120.0)
+#: How what has no steps is searched.
+SEARCH = SolveOptions(time_limit_seconds=120.0)
 #: Relative size below which a shortfall is a solver's rounding.
 WANTING = 1e-6
+#: What is missed of a target counts from this share of the terms of its row on.
+ROUNDING = 1e-7
 #: How much dearer it is to break a law (a balance, a state's dynamics, a bound of 0) than a limit that was chosen.
 LAW = 1e4
 #: Meanings of rows that belong to no component.
@@ -71,13 +75,20 @@ def explained(
     or (`after_hand_back`) what sessions must have.
     """
     progress("nothing meets every limit: finding out what is wanting")
-    findings, relaxed = _bus_findings(scenario, inputs, pinned)
     advice = AFTER_HAND_BACK if after_hand_back else ""
+    findings: tuple[Finding, ...] = ()
+    relaxed: Relaxed | None = None
+    has_hard_targets = any(target.is_hard for target in scenario.targets.values())
+    if has_hard_targets and pinned is None:
+        findings, relaxed = _target_findings(scenario, inputs)
+    if not findings:
+        findings, relaxed = _bus_findings(scenario, inputs, pinned)
     if not findings and relaxed is None:
         findings = _own_findings(scenario, inputs)
         advice = "look at minimum states, losses, sizes and how the horizon ends"
-    if not findings and any(target.is_hard for target in scenario.targets.values()):
+    if not findings and has_hard_targets and pinned is not None:
         findings, relaxed = _target_findings(scenario, inputs)
+    if any(finding.component == "targets" for finding in findings):
         advice = "a target with a price need not be met"
     if not findings:
         return Explanation(
@@ -111,12 +122,20 @@ def _doubts(inputs: Mapping[str, Inputs]) -> tuple[str, ...]:
 def _with_remedies(found: Explanation, search: Search) -> Explanation:
     """The explanation with what would do, the limits that are short first."""
     among = candidates(search.scenario)
-    remedies, others = search.singles(among)
-    combination = [] if remedies else search.combination(others)
+    remedies, others, not_tried = search.singles(among)
+    combination: list[Remedy] = []
+    if not any(remedy.component in search.scenario.components for remedy in remedies) and not search.is_late:
+        combination = search.combination(others)
+    if not remedies and not combination:
+        combination = search.bounds_together(among)
     helping = [each for each in among if search.helps(each)]
     moved = {name for each in helping for name in search.moves(each)}
     findings = tuple(
-        replace(finding, at_limits={name: power for name, power in finding.at_limits.items() if name in moved})
+        replace(
+            finding,
+            words=finding.words + _best_bound(finding, search),
+            at_limits={name: power for name, power in finding.at_limits.items() if name in moved},
+        )
         for finding in found.findings
     )
     held = {name.partition(".")[0] for finding in findings for name in finding.at_limits}
@@ -127,8 +146,16 @@ def _with_remedies(found: Explanation, search: Search) -> Explanation:
         remedies=tuple(sorted(remedies, key=lambda remedy: not (remedy.component in held and remedy.rises))),
         combination=tuple(combination),
         not_enough=tuple(dict.fromkeys(each.place for each in helping if each in others and each.place not in done)),
+        not_tried=tuple(dict.fromkeys(each.place for each in not_tried)),
         searched=True,
     )
+
+
+def _best_bound(finding: Finding, search: Search) -> str:
+    """What can be reached of a target, in words."""
+    if finding.component != "targets" or finding.limit not in search.best_bounds:
+        return ""
+    return f"; with everything else as it is, {figure(search.best_bounds[finding.limit])} is the best there is"
 
 
 def _bus_findings(
@@ -208,38 +235,50 @@ def _at_limits(program: LinearProgram, primal: FloatArray, wanting: np.ndarray) 
 
 
 def _target_findings(scenario: Scenario, inputs: Mapping[str, Inputs]) -> tuple[tuple[Finding, ...], Relaxed | None]:
-    """By how much the targets are missed, whatever it costs."""
+    """By how much the hard targets are missed, whatever it costs; nothing where something else is wanting."""
     program = build_target_search(scenario, inputs)
-    solution = solve(program, "highs", OPTIONS)
-    if not solution.is_optimal or solution.primal is None:
+    solution = solve(program, "auto", SEARCH)
+    if not solution.is_optimal:
         return (), None
     hard = [name for name, target in scenario.targets.items() if target.is_hard]
-    missed = {}
-    for name in hard:
-        if shortfall_name(name) in {block.name for block in program.global_blocks}:
-            missing = float(solution.primal[program.columns(shortfall_name(name))][0])
-            if missing > WANTING * max(1.0, scenario.targets[name].bound):
-                missed[name] = missing
     findings = []
-    for name, missing in missed.items():
-        target = scenario.targets[name]
-        unit = target.meaning.shortfall_unit
-        bound = f"{target.meaning.bound} {exact(target.bound)}"
-        alone = _alone(scenario, inputs, name) if len(hard) > 1 else None
-        words = f"targets.{name}: {target.measure} {bound} is missed by at least {figure(missing)} {unit}"
-        if alone is not None:
-            others = joined([other for other in hard if other != name])
-            words += (
-                f"; alone it could be met, not together with {others}" if alone else "; it cannot be met even alone"
-            )
-        findings.append(Finding("targets", name, "missed", unit, missing, words, total=missing, total_unit=unit))
+    for name in hard:
+        missing = _missing(program, solution, name)
+        if missing > 0.0:
+            alone = _missing_alone(scenario, inputs, name) if len(hard) > 1 else missing
+            findings.append(_target_finding(scenario, name, missing, alone, [each for each in hard if each != name]))
     return tuple(findings), Relaxed(build_target_search, program, solution)
 
 
-def _alone(scenario: Scenario, inputs: Mapping[str, Inputs], name: str) -> bool:
+def _target_finding(scenario: Scenario, name: str, missing: float, alone: float, others: Sequence[str]) -> Finding:
+    """What is missed of a target: `missing` where the sum over all is least, `alone` without the others."""
+    target = scenario.targets[name]
+    unit = target.meaning.shortfall_unit
+    what = f"targets.{name}: {target.measure} {target.meaning.bound} {exact(target.bound)}"
+    if alone > 0.0:
+        words = f"{what} is missed by at least {figure(alone)} {unit}"
+        words += "; it cannot be met even alone" if others else ""
+    else:
+        words = f"{what} is missed by {figure(missing)} {unit}; alone it could be met, not together with "
+        words += joined(list(others))
+    amount = alone or missing
+    return Finding("targets", name, "missed", unit, amount, words, total=amount, total_unit=unit)
+
+
+def _missing(program: LinearProgram, solution: Solution, name: str) -> float:
+    """What is missed of a target at a point of the search; 0 below a solver's rounding."""
+    if solution.primal is None or shortfall_name(name) not in {block.name for block in program.global_blocks}:
+        return 0.0
+    missing = float(solution.primal[program.columns(shortfall_name(name))][0])
+    terms = abs(program.matrix[program.rows(row_name(name)), :]) @ np.abs(solution.primal)
+    return missing if missing > ROUNDING * float(terms.max(initial=1.0)) else 0.0
+
+
+def _missing_alone(scenario: Scenario, inputs: Mapping[str, Inputs], name: str) -> float:
+    """The least that is missed of a target where it is the only one."""
     only = scenario.with_targets({name: scenario.targets[name]})
-    program = build_program(only, inputs)
-    return solve(program.with_numbers(cost=np.zeros(program.num_columns)), "highs", OPTIONS).is_optimal
+    program = build_target_search(only, inputs)
+    return _missing(program, solve(program, "auto", SEARCH), name)
 
 
 def _own_findings(scenario: Scenario, inputs: Mapping[str, Inputs]) -> tuple[Finding, ...]:

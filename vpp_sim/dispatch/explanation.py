@@ -172,6 +172,8 @@ class Explanation:
     remedies: tuple[Remedy, ...] = ()
     combination: tuple[Remedy, ...] = ()
     not_enough: tuple[str, ...] = ()
+    #: What might do and was not settled for want of time.
+    not_tried: tuple[str, ...] = ()
     advice: str = ""
     searched: bool = False
     opening: str = "no operation meets every limit"
@@ -184,6 +186,7 @@ class Explanation:
             "remedies": [remedy.to_dict() for remedy in self.remedies],
             "combination": [remedy.to_dict() for remedy in self.combination],
             "not_enough": list(self.not_enough),
+            "not_tried": list(self.not_tried),
             "doubts": list(self.doubts),
         }
         short = [self._main(finding) for finding in self.findings]
@@ -205,10 +208,13 @@ class Explanation:
             lines.append(f"  {count}, tried by solving again:")
             lines += [f"    {remedy.set_words()}    {remedy.phrase()}" for remedy in self.remedies]
         if self.combination:
-            lines.append("  no single change is enough; together these are, tried by solving again:")
+            other = "other " if self.remedies else ""
+            lines.append(f"  no {other}single change is enough; together these are, tried by solving again:")
             lines += [f"    {remedy.set_words()}    {remedy.phrase()}" for remedy in self.combination]
         if self.not_enough:
             lines.append(f"  not enough alone, whatever the value: {', '.join(self.not_enough)}")
+        if self.not_tried:
+            lines.append(f"  not settled for want of time: {', '.join(self.not_tried)}")
         if self.searched and not self.remedies and not self.combination:
             lines.append("  no change of a size, limit or target that was tried is enough")
         if self.advice:
@@ -242,9 +248,9 @@ class Explanation:
         return None
 
     def _would_do(self) -> str:
-        if self.combination:
-            return f"{' and '.join(remedy.phrase() for remedy in self.combination)} together would do"
         phrases = [remedy.phrase() for remedy in self.remedies[:LISTED_REMEDIES]]
+        if self.combination:
+            phrases.append(f"{' and '.join(remedy.phrase() for remedy in self.combination)} together")
         return f"{', or '.join(phrases)} would do" if phrases else ""
 
 

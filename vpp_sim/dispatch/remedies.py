@@ -9,8 +9,9 @@ convex in it, is not tried. Every proposal is rounded up to three digits and the
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -23,24 +24,40 @@ from vpp_sim.dispatch.build import build_program, build_target_search
 from vpp_sim.dispatch.explanation import Remedy
 from vpp_sim.dispatch.targets import row_name, shortfall_name
 from vpp_sim.errors import InputError
-from vpp_sim.lp import LinearProgram, Solution, SolveOptions, solve
+from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus, solve
 from vpp_sim.lp.relax import Shift, shift_between, with_shifts
 from vpp_sim.scenario import Scenario
 
-#: Whether a scenario can be run, found by running it.
-Trial = Callable[[Scenario, Mapping[str, Inputs]], bool]
+#: Whether a scenario can be run, found by running it; None where no solver came to an end in time.
+Trial = Callable[[Scenario, Mapping[str, Inputs]], bool | None]
 Builder = Callable[[Scenario, Mapping[str, Inputs]], LinearProgram]
 
-#: How changes are searched: by simplex, for exact numbers.
-OPTIONS = SolveOptions(algorithm="simplex", time_limit_seconds=300.0)
+#: How changes are searched.
+OPTIONS = SolveOptions(time_limit_seconds=20.0)
 #: Digits of a proposed change, and by how many of the last digit it may be raised until it is enough.
 DIGITS, RAISES = 3, 4
-#: A change of more than this many times the value (or 1) is none that anybody would make.
-MOST_TIMES = 1e4
+#: A change of more than this many times the value, or of more than this where that is little, is none that anybody
+#: would make.
+MOST_TIMES, MOST_OF_LITTLE = 100.0, 1e4
+#: Steps from which a trial takes so long that changes found by trials alone have a digit less.
+MANY_STEPS = 4000
 #: How often the largest change is halved in search of one that is enough.
 HALVINGS = 6
-#: Most rounds of Dinkelbach's method; four are usual.
+#: Most rounds of Dinkelbach's method; two or three are usual. The last change is about the square root of what is left.
 RATIOS = 12
+RATIO_SETTLED, RATIO_AHEAD = 1e-5, 1e-3
+#: Most steps of Newton's method for several numbers together.
+NEWTON_STEPS = 12
+#: By what share each of them goes further, since programs near the edge of what is feasible are the hardest.
+FURTHER = 2e-3
+#: A solve that takes longer is left, and a point a little further taken.
+TOGETHER = SolveOptions(time_limit_seconds=5.0)
+#: A shortfall that the largest change would make smaller by no more than this share is not made smaller.
+NOTHING = 1e-9
+#: What is left of a shortfall counts from this share of it on.
+LITTLE = 1e-6
+#: Seconds after which no further change is tried.
+SEARCH_SECONDS = 40.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +96,12 @@ class Candidate:
     @property
     def reach(self) -> float:
         """The largest change."""
-        return min(abs(self.limit - self.value), MOST_TIMES * max(1.0, abs(self.value)))
+        return min(abs(self.limit - self.value), self.most)
+
+    @property
+    def most(self) -> float:
+        """The largest change that anybody would make."""
+        return max(MOST_TIMES * abs(self.value), MOST_OF_LITTLE)
 
     def at(self, amount: float) -> float:
         """The number after a change."""
@@ -141,24 +163,45 @@ class Search:
     trial: Trial
     progress: Callable[[str], None]
     by_trial: bool = False
+    #: Bounds of targets that can be reached with everything else as it is, as far as they were found.
+    best_bounds: dict[str, float] = field(default_factory=dict, compare=False)
+    _unsettled: set[Candidate] = field(default_factory=set, compare=False)
+    _lines: dict[tuple[Builder, Candidate], Line | None] = field(default_factory=dict, compare=False)
+    _deadline: float = field(default_factory=lambda: time.monotonic() + SEARCH_SECONDS, compare=False)
 
-    def singles(self, among: Sequence[Candidate]) -> tuple[list[Remedy], list[Candidate]]:
-        """The least change of each that alone is enough; and those of which none is."""
-        remedies, not_enough = [], []
-        for candidate in among:
-            self.progress(f"looking for what would do: {candidate.place}")
+    @property
+    def is_late(self) -> bool:
+        """Whether the time for trying is over."""
+        return time.monotonic() > self._deadline
+
+    def singles(self, among: Sequence[Candidate]) -> tuple[list[Remedy], list[Candidate], list[Candidate]]:
+        """The least change of each that alone is enough; those of which none is; and those not settled in time.
+
+        What is known to make the shortfall smaller is tried first.
+        """
+        remedies: dict[Candidate, Remedy] = {}
+        not_enough, not_tried = [], []
+        for number, candidate in enumerate(sorted(among, key=lambda each: not self.helps(each)), start=1):
+            self.progress(f"looking for what would do, {number} of {len(among)}: {candidate.place}")
+            if self.is_late and self._may_help(candidate):
+                not_tried.append(candidate)
+                continue
             remedy = self._single(candidate)
             if remedy is not None:
-                remedies.append(remedy)
+                remedies[candidate] = remedy
+            elif candidate in self._unsettled:
+                not_tried.append(candidate)
             else:
                 not_enough.append(candidate)
-        return remedies, not_enough
+        found = [remedies[each] for each in among if each in remedies and not each.adjustable.less_service]
+        found += [remedies[each] for each in among if each in remedies and each.adjustable.less_service]
+        return found, not_enough, not_tried
 
     def _single(self, candidate: Candidate) -> Remedy | None:
         if not candidate.adjustable.is_number:
             value = candidate.adjustable.limit
             return candidate.remedy(value) if self._is_enough(candidate, value) else None
-        if not self._may_help(candidate):
+        if not self._may_help(candidate) or self._falls_short(candidate):
             return None
         if candidate.of_target and candidate.is_ratio:
             amount = self._least_by_ratio(candidate)
@@ -166,20 +209,40 @@ class Search:
         line = None if self.by_trial else self._line(build_program, candidate)
         if line is None:
             return self._halved(candidate)
-        amounts = least_changes(line.program, [line.shift], [line.reach], [1.0])
-        if amounts is None:
-            return self._halved(candidate) if line.reach < candidate.reach else None
-        return self._rounded(candidate, float(amounts[0]))
+        status, amount = least_change(line)
+        if amount is not None:
+            return self._rounded(candidate, amount)
+        if status is not SolveStatus.INFEASIBLE:
+            self._unsettled.add(candidate)
+            return None
+        return self._halved(candidate, beyond=line.reach) if line.reach < candidate.reach else None
 
     def _may_help(self, candidate: Candidate) -> bool:
         """Whether the derivative of the shortfall leaves room for the number to help at all."""
         needed = self.least_needed(candidate)
         return needed is None or needed <= candidate.reach * (1.0 + 1e-6)
 
+    def _falls_short(self, candidate: Candidate) -> bool:
+        """Whether even the largest change leaves something wanting, and no smaller one leaves less.
+
+        What is wanting is convex in the number: where it still falls at the largest change, that is its least.
+        """
+        if self.relaxed is None or self.by_trial:
+            return False
+        line = self._line(self.relaxed.build, candidate)
+        if line is None or line.reach < candidate.reach or line.program.structure != self.relaxed.program.structure:
+            return False
+        program = moved(self.relaxed.program, line.shift, candidate.reach)
+        solution = solve(program, "auto", OPTIONS)
+        wanting = solution.is_optimal and solution.objective > LITTLE * self.relaxed.solution.objective
+        return wanting and line.shift.slope(program, solution) <= 0.0
+
     def helps(self, candidate: Candidate) -> bool:
         """Whether a change of it makes the shortfall smaller, as far as that can be said."""
-        needed = self.least_needed(candidate) if candidate.adjustable.is_number else None
-        return needed is not None and math.isfinite(needed)
+        if self.relaxed is None or not candidate.adjustable.is_number:
+            return False
+        slope = self._slope(self.relaxed, candidate)
+        return slope is not None and slope < -NOTHING * self.relaxed.solution.objective / candidate.most
 
     def moves(self, candidate: Candidate) -> set[str]:
         """Step blocks whose upper bound depends on the number."""
@@ -193,13 +256,18 @@ class Search:
         """A lower bound of the change that is needed, from duals; None where nothing can be said."""
         if self.relaxed is None:
             return None
-        line = self._line(self.relaxed.build, candidate)
-        if line is None or line.reach < candidate.reach or line.program.structure != self.relaxed.program.structure:
+        line, slope = self._line(self.relaxed.build, candidate), self._slope(self.relaxed, candidate)
+        if slope is None or line is None or line.reach < candidate.reach:
             return None
-        slope = line.shift.slope(self.relaxed.program, self.relaxed.solution)
-        most = MOST_TIMES * max(1.0, abs(candidate.value))
         needed = self.relaxed.solution.objective / -slope if slope < 0.0 else math.inf
-        return needed if needed <= most else math.inf
+        return needed if needed <= candidate.most else math.inf
+
+    def _slope(self, relaxed: Relaxed, candidate: Candidate) -> float | None:
+        """By how much the shortfall rises per unit of the number, where it is; None where nothing can be said."""
+        line = self._line(relaxed.build, candidate)
+        if line is None or line.program.structure != relaxed.program.structure:
+            return None
+        return line.shift.slope(relaxed.program, relaxed.solution)
 
     def variant(self, changes: Mapping[Candidate, float | str | bool]) -> tuple[Scenario, dict[str, Inputs]] | None:
         """The scenario with changes and its inputs, read anew where a component changed; None where it is refused."""
@@ -221,10 +289,18 @@ class Search:
 
     def _is_enough(self, candidate: Candidate, value: float | str | bool) -> bool:
         made = self.variant({candidate: value})
-        return made is not None and self.trial(*made)
+        verdict = made is not None and self.trial(*made)
+        if verdict is None:
+            self._unsettled.add(candidate)
+        return bool(verdict)
 
     def _line(self, build: Builder, candidate: Candidate) -> Line | None:
         """How the program moves with a number, all the way or near where it is; None where it does not move so."""
+        if (build, candidate) not in self._lines:
+            self._lines[build, candidate] = self._line_found(build, candidate)
+        return self._lines[build, candidate]
+
+    def _line_found(self, build: Builder, candidate: Candidate) -> Line | None:
         near = max(1.0, 0.5 * abs(candidate.value))
         if math.isinf(candidate.limit):
             return self._line_to(build, candidate, near, candidate.reach)
@@ -249,29 +325,42 @@ class Search:
         The plan with the largest margin at one bound has a ratio of its own, which is the next bound. Each is met, and
         they come to the best there is faster than linearly (Dinkelbach 1967, doi:10.1287/mnsc.13.7.492).
         """
-        amount, step = 0.0, 1e-3 * max(1.0, abs(candidate.value))
+        amount = ahead = 0.0
         for _ in range(RATIOS):
-            here = self._built(build_target_search, {candidate: candidate.at(amount)})
-            there = self._built(build_target_search, {candidate: candidate.at(amount) + candidate.sign * step})
-            if there is None:  # beyond the last bound there is, such as a share of 0
-                step = -step
-                there = self._built(build_target_search, {candidate: candidate.at(amount) + candidate.sign * step})
-            if here is None or there is None:
+            # a little ahead of the last bound, since at the best one the margin is 0 but for rounding
+            here = self._built(build_target_search, {candidate: candidate.at(amount + ahead)})
+            best = None if here is None else solve(self._with_largest_margin(here, candidate), "auto", OPTIONS)
+            if here is None or best is None or not best.is_optimal or best.primal is None:
                 return None
-            best = solve(self._with_largest_margin(here, candidate), "auto")
-            if not best.is_optimal or best.primal is None:
+            change = self._change_to_meet(candidate, amount + ahead, here, best.primal)
+            if change is None:
                 return None
-            row = here.rows(row_name(candidate.owner))
-            point = best.primal.copy()
-            point[here.columns(shortfall_name(candidate.owner))] = 0.0
-            missing, then = (float((each.row_lower - each.matrix @ point)[row][0]) for each in (here, there))
-            if missing == then:
-                return None
-            change = missing / (missing - then) * step
-            amount += change
-            if abs(change) <= 1e-7 * max(1.0, abs(candidate.value)):
+            before, amount = amount, amount + ahead + change
+            if abs(amount - before) <= RATIO_SETTLED * max(1.0, abs(candidate.value)):
                 break
-        return amount if 0.0 < amount <= candidate.reach * (1.0 + 1e-9) else None
+            ahead = min(RATIO_AHEAD * max(1.0, abs(candidate.value)), max(0.0, candidate.reach - amount))
+        if not 0.0 < amount <= candidate.reach * (1.0 + 1e-9):
+            return None
+        self.best_bounds[candidate.owner] = candidate.value + candidate.sign * amount
+        return amount
+
+    def _change_to_meet(
+        self, candidate: Candidate, amount: float, here: LinearProgram, primal: FloatArray
+    ) -> float | None:
+        """By how much the bound of a target must change further so that a plan of the search `here` just meets it."""
+        step = 1e-3 * max(1.0, abs(candidate.value))
+        there = self._built(build_target_search, {candidate: candidate.at(amount) + candidate.sign * step})
+        if there is None:  # beyond the last bound there is, such as a share of 0
+            step = -step
+            there = self._built(build_target_search, {candidate: candidate.at(amount) + candidate.sign * step})
+        if there is None:
+            return None
+        point = primal.copy()
+        point[here.columns(shortfall_name(candidate.owner))] = 0.0
+        rows = here.rows(row_name(candidate.owner))
+        # by steps, of which the one that misses most counts
+        missing, then = (float((each.row_lower - each.matrix @ point)[rows].max()) for each in (here, there))
+        return None if missing == then else missing / (missing - then) * step
 
     def _with_largest_margin(self, program: LinearProgram, candidate: Candidate) -> LinearProgram:
         """The search in which one target has as much to spare as can be, and the other hard ones hold."""
@@ -294,18 +383,23 @@ class Search:
                 return candidate.remedy(value)
         return None
 
-    def _halved(self, candidate: Candidate) -> Remedy | None:
-        """The least change of few digits that is enough, by trials: first its decade, then its digits."""
+    def _halved(self, candidate: Candidate, *, beyond: float = 0.0) -> Remedy | None:
+        """The least change of few digits that is enough, by trials: first its decade, then its digits.
+
+        It is known to lie `beyond` some change.
+        """
+        digits = DIGITS if self.scenario.grid.num_steps < MANY_STEPS else DIGITS - 1
         # all the way may be refused, or too far
         reaches = [candidate.reach / 2.0**halvings for halvings in range(HALVINGS)]
+        reaches = [each for each in reaches if each > beyond]
         reach = next((each for each in reaches if self._is_enough(candidate, candidate.at(each))), None)
         if reach is None:
             return None
         decade = math.floor(math.log10(reach))
-        while decade > -6 and self._is_enough(candidate, candidate.at(10.0**decade)):
+        while decade > -6 and 10.0**decade > beyond and self._is_enough(candidate, candidate.at(10.0**decade)):
             decade -= 1
-        unit = 10.0 ** (decade - DIGITS + 1)
-        low, high = 10 ** (DIGITS - 1), 10**DIGITS
+        unit = 10.0 ** (decade - digits + 1)
+        low, high = max(10 ** (digits - 1), math.floor(beyond / unit)), 10**digits
         while high - low > 1:
             middle = (low + high) // 2
             amount = middle * unit
@@ -316,54 +410,107 @@ class Search:
         return candidate.remedy(candidate.at(min(high * unit, reach)))
 
     def combination(self, among: Sequence[Candidate]) -> list[Remedy]:
-        """The least changes that together are enough, each counted against what it would at least take alone."""
+        """Changes of components that together are enough, each in proportion to what it would at least take alone."""
         self.progress("looking for what would do: several changes together")
-        useful = [each for each in among if each.adjustable.is_number and math.isfinite(self._weight(each))]
-        lines = self._lines(useful)
-        if lines is None:
+        useful = [
+            each
+            for each in among
+            if each.adjustable.is_number and not each.of_target and math.isfinite(self._weight(each))
+        ]
+        useful = [each for each in useful if self._line(build_program, each) is not None]
+        # a share multiplies a size of its component: both together are no straight line
+        sized = {each.owner for each in useful if each.adjustable.unit != "-"}
+        useful = [each for each in useful if each.adjustable.unit != "-" or each.owner not in sized]
+        relaxed = self.relaxed
+        together = None if relaxed is None else self._lines_together(relaxed.build, useful)
+        if relaxed is None or together is None:
             return []
-        chosen = dict(zip(useful, lines[1], strict=True))
-        amounts = self._least_together(lines[0], chosen)
+        program, shifts = together
+        # first without less service; then leave out all that the others can do without, what contributes least first
+        left_out = {each for each in shifts if each.adjustable.less_service}
+        amounts = self._least_together(program, shifts, left_out) if len(left_out) < len(shifts) else None
+        if amounts is None and left_out:
+            left_out = set()
+            amounts = self._least_together(program, shifts, left_out)
         if amounts is None:
             return []
-        # in the order of what each contributes, leave out all that the others can do without
         used = {each: amount / self._weight(each) for each, amount in amounts.items()}
-        for candidate in sorted(useful, key=lambda each: used[each]):
-            fewer = {each: shift for each, shift in chosen.items() if each != candidate}
-            without = self._least_together(lines[0], fewer)
+        for candidate in sorted(shifts, key=lambda each: (not each.adjustable.less_service, used.get(each, 0.0))):
+            if candidate in left_out or len(shifts) - len(left_out) <= 2:
+                continue
+            if self.is_late:
+                break
+            without = self._least_together(program, shifts, left_out | {candidate})
             if without is not None:
-                chosen, amounts = fewer, without
-        return self._together(amounts)
+                left_out, amounts = left_out | {candidate}, without
+        return self._together({each: amount for each, amount in amounts.items() if each not in left_out})
+
+    def bounds_together(self, among: Sequence[Candidate]) -> list[Remedy]:
+        """Bounds of all the targets that can be met together: those of the plan that misses least in sum."""
+        relaxed = self.relaxed
+        targets = [each for each in among if each.of_target]
+        if relaxed is None or relaxed.solution.primal is None or relaxed.build is not build_target_search:
+            return []
+        self.progress("looking for what would do: bounds of several targets together")
+        found = {each: self._change_to_meet(each, 0.0, relaxed.program, relaxed.solution.primal) for each in targets}
+        amounts = {each: amount for each, amount in found.items() if amount is not None and amount > 0.0}
+        return self._together(amounts) if amounts else []
 
     def _least_together(
-        self, program: LinearProgram, shifts: Mapping[Candidate, Shift]
+        self, program: LinearProgram, shifts: Mapping[Candidate, Shift], left_out: set[Candidate]
     ) -> dict[Candidate, float] | None:
-        prices = [1.0 / self._weight(each) for each in shifts]
-        found = least_changes(program, list(shifts.values()), [each.reach for each in shifts], prices)
-        return None if found is None else dict(zip(shifts, found.tolist(), strict=True))
+        """Changes in proportion to what each would at least take alone, as small as is enough; None where none are.
+
+        What is wanting falls with their common size, more and more slowly (it is convex, and each change only ends
+        where it reaches its limit), so that Newton's method comes to the size at which nothing is wanting from below.
+        """
+        lines = {each: self._line(build_program, each) for each in shifts}
+        reach = {each: line.reach for each, line in lines.items() if line is not None and each not in left_out}
+        wanting_before, size = math.inf, 1.0 / max(len(reach), 1)
+        for _ in range(NEWTON_STEPS):
+            amounts = {each: min(most, size * self._weight(each)) for each, most in reach.items()}
+            changed = program
+            for each, amount in amounts.items():
+                changed = moved(changed, shifts[each], amount)
+            if self.is_late:
+                return None
+            solution = solve(changed, "auto", TOGETHER)
+            if solution.status in (SolveStatus.TIME_LIMIT, SolveStatus.INACCURATE):
+                size *= 1.0 + FURTHER
+                continue
+            if not solution.is_optimal or solution.objective >= wanting_before:
+                return None
+            wanting_before = solution.objective
+            if self.relaxed is None or solution.objective <= LITTLE * self.relaxed.solution.objective:
+                return amounts
+            slopes = {each: shifts[each].slope(changed, solution) for each in reach}
+            slope = sum(slopes[each] * self._weight(each) for each in reach if amounts[each] < reach[each])
+            if not slope < 0.0:
+                return None
+            size = (size + solution.objective / -slope) * (1.0 + FURTHER)
+        return None
 
     def _weight(self, candidate: Candidate) -> float:
         needed = self.least_needed(candidate)
         return max(1.0, abs(candidate.value)) if needed is None else needed
 
-    def _lines(self, among: Sequence[Candidate]) -> tuple[LinearProgram, list[Shift]] | None:
+    def _lines_together(
+        self, build: Builder, among: Sequence[Candidate]
+    ) -> tuple[LinearProgram, dict[Candidate, Shift]] | None:
         """The program and the shift of each number, at a point where every block is there."""
-        if not among:
-            return None
         near = {each: each.at(0.25 * min(each.reach, max(1.0, 0.5 * abs(each.value)))) for each in among}
-        middle = self._built(build_program, near)
+        middle = self._built(build, near) if among else None
         if middle is None:
             return None
-        program, shifts = middle, []
+        program, shifts = middle, {}
         for each in among:
             far = each.at(min(each.reach, max(1.0, 0.5 * abs(each.value))))
-            other = self._built(build_program, {**near, each: far})
+            other = self._built(build, {**near, each: far})
             shift = None if other is None else shift_between(middle, other, abs(far - near[each]))
-            if shift is None:
-                return None
-            program = moved(program, shift, -abs(near[each] - each.value))
-            shifts.append(shift)
-        return program, shifts
+            if shift is not None:
+                program = moved(program, shift, -abs(near[each] - each.value))
+                shifts[each] = shift
+        return (program, shifts) if shifts and len(shifts) == len(among) else None
 
     def _together(self, amounts: Mapping[Candidate, float]) -> list[Remedy]:
         """The changes, each rounded up, if they are enough."""
@@ -375,23 +522,13 @@ class Search:
         return []
 
 
-def least_changes(
-    program: LinearProgram,
-    shifts: Sequence[Shift],
-    reach: Sequence[float] | FloatArray,
-    prices: Sequence[float] | FloatArray,
-) -> FloatArray | None:
-    """The changes of least price at which anything is feasible; None where none are."""
-    if not shifts:
-        return None
-    wider = with_shifts(program, shifts, np.asarray(reach, dtype=float), np.asarray(prices, dtype=float))
-    # with a row over the whole horizon presolve takes longer than it saves
-    whole = any(total.name.startswith("targets.") for total in program.total_rows)
-    options = replace(OPTIONS, algorithm="simplex_without_presolve") if whole else OPTIONS
-    solution = solve(wider, "highs", options)
+def least_change(line: Line) -> tuple[SolveStatus, float | None]:
+    """The least change of a number at which anything is feasible; None where there is none, or none was found."""
+    wider = with_shifts(line.program, [line.shift], np.array([line.reach]), np.ones(1))
+    solution = solve(wider, "auto", OPTIONS)
     if not solution.is_optimal or solution.primal is None:
-        return None
-    return np.maximum(solution.primal[program.num_columns :], 0.0)
+        return solution.status, None
+    return solution.status, max(float(solution.primal[-1]), 0.0)
 
 
 def moved(program: LinearProgram, shift: Shift, by: float) -> LinearProgram:

@@ -34,7 +34,7 @@ DUST, MOST_DUST = 1e-9, 1e-7
 WORTH_A_SECOND_PLAN = 1e-4
 #: Relative deviation in an audit from which a hand-back is no rounding but energy that nobody has.
 UNSOUND = 1e-4
-#: How a change is tried that might make a site feasible; what takes longer counts as not enough.
+#: How a change is tried that might make a site feasible; what takes longer is not settled.
 TRIAL = SolveOptions(time_limit_seconds=20.0)
 #: Smallest difference of money that a note speaks of [currency].
 WORTH_SAYING = 0.01
@@ -485,15 +485,20 @@ def _infeasible(
     return InfeasibleError(str(explanation), explanation.to_list())
 
 
-def _can_be_run(scenario: Scenario, inputs: Mapping[str, Inputs], *, carried_out: bool) -> bool:
-    """Whether a scenario has a certified plan, and (`carried_out`, or where in doubt) one that can be carried out."""
+def _can_be_run(scenario: Scenario, inputs: Mapping[str, Inputs], *, carried_out: bool) -> bool | None:
+    """Whether a scenario has a certified plan, and (`carried_out`, or where in doubt) one that can be carried out.
+
+    None where no solver came to an end.
+    """
     try:
         if carried_out or any(component.simpler() is not None for component in scenario.components.values()):
             completed(_dispatched(scenario, inputs, "auto", {}, lambda phase: None))
         else:
             completed(_solved(build_program(scenario, inputs), "auto", TRIAL))
-    except (NoPointError, SolverLimitError):
+    except NoPointError:
         return False
+    except SolverLimitError:
+        return None
     return True
 
 
