@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpp_sim.components.ev_hand_back import hand_back
-from vpp_sim.components.ev_station import EvStation, V2g, ramp_increments, ramp_level
+from vpp_sim.components.ev_station import EvStation, V2g, energy_between, ramp_level
 from vpp_sim.errors import InputError
 from vpp_sim.profiles.sessions import ArrivalPeak, Fleet, SessionFile, drawn_sessions, read_sessions
 from vpp_sim.time_grid import TimeGrid
@@ -90,14 +90,19 @@ def test_a_session_that_wants_more_than_its_charger_gives_is_said(station: Any, 
     assert inputs.tables["sessions"]["need_kwh"].tolist() == [20.0]
 
 
-def test_curves_by_increments_equal_curves_by_sorting() -> None:
+def test_energy_by_step_equals_levels_by_sorting_and_is_nothing_where_nobody_is() -> None:
+    """At night it is 0, not what is left of sums of 200 powers that came and went."""
     grid = TimeGrid(START, step_minutes=15, num_steps=96, timezone="Asia/Shanghai")
     random = np.random.default_rng(5)
-    times, slopes = random.uniform(0, 30, 200), random.normal(0, 50, 200)
+    starts, powers = random.uniform(5, 20, 200), random.uniform(1, 50, 200) / 7
+    ends = starts + random.uniform(0, 3, 200)
+    energy = energy_between(starts, ends, powers, grid)
     at = np.arange(1.0, 97) * 0.25
-    np.testing.assert_allclose(
-        np.cumsum(ramp_increments(times, slopes, grid)), ramp_level(times, slopes, at), atol=1e-8
-    )
+    levels = ramp_level(starts, powers, at) - ramp_level(ends, powers, at)
+    np.testing.assert_allclose(np.cumsum(energy), levels, atol=1e-8)
+    assert (energy[:20] == 0.0).all()
+    assert (energy[92:] == 0.0).all()
+    assert energy.sum() == pytest.approx((powers * (ends - starts)).sum())
 
 
 @settings(deadline=None, max_examples=60)

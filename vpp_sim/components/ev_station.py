@@ -73,7 +73,8 @@ if TYPE_CHECKING:
 #: A step's power may differ by this much [kW, per kW of the plan's largest where that is more] from the plan before the
 #: program is solved again.
 HAND_BACK_TOLERANCE_KW = 1e-6
-
+#: Energy below this share of the largest step's is rounding.
+NOTHING = 1e-11
 
 #: Above these a session in the middle of all is odd: the largest lorries have 1,000 kWh and 1,000 kW.
 ODD_SESSION_KWH, ODD_SESSION_KW = 1500.0, 1500.0
@@ -187,8 +188,7 @@ class EvStation(Component):
         power = sessions["max_kw"].to_numpy()
         arrival = sessions["arrival_hours"].to_numpy()
         done = arrival + sessions["need_kwh"].to_numpy() / (power * self.charge_efficiency)
-        rising = ramp_increments(arrival, power, grid) - ramp_increments(done, power, grid)
-        return np.maximum(rising, 0.0) / grid.step_hours
+        return energy_between(arrival, done, power, grid) / grid.step_hours
 
     def _limits(self, sessions: pd.DataFrame) -> dict[str, FloatArray]:
         """Per session: rates each way into the vehicle, depth and headroom [kW, kWh]."""
@@ -214,20 +214,12 @@ class EvStation(Component):
         need, power = sessions["need_kwh"].to_numpy(), sessions["max_kw"].to_numpy()
         fall = np.divide(headroom, down, out=np.zeros_like(down), where=down > 0)
         sink = np.divide(depth, down, out=np.zeros_like(down), where=down > 0)
-        earliest = (
-            ramp_increments(arrival, up, grid)
-            - ramp_increments(arrival + (need + headroom) / up, up, grid)
-            - ramp_increments(end - fall, down, grid)
-            + ramp_increments(end, down, grid)
-        )
-        latest = (
-            ramp_increments(arrival + sink, down, grid)
-            - ramp_increments(arrival, down, grid)
-            + ramp_increments(end - (need + depth) / up, up, grid)
-            - ramp_increments(end, up, grid)
-        )
-        connected = (ramp_increments(arrival, power, grid) - ramp_increments(end, power, grid)) / grid.step_hours
-        return earliest, latest, np.maximum(connected, 0.0)
+        full = arrival + (need + headroom) / up
+        earliest = energy_between(arrival, full, up, grid) - energy_between(end - fall, end, down, grid)
+        begin = end - (need + depth) / up
+        latest = energy_between(begin, end, up, grid) - energy_between(arrival, arrival + sink, down, grid)
+        connected = energy_between(arrival, end, power, grid) / grid.step_hours
+        return earliest, latest, connected
 
     def floor(self, sessions: pd.DataFrame, grid: TimeGrid) -> FloatArray:
         """Increments per step of the latest curve if the sessions wanted nothing [kWh]: what they must hold anyway."""
@@ -235,8 +227,8 @@ class EvStation(Component):
         up, down, depth = limits["up"], limits["down"], limits["depth"]
         arrival, end = sessions["arrival_hours"].to_numpy(), sessions["end_hours"].to_numpy()
         sink = np.divide(depth, down, out=np.zeros_like(down), where=down > 0)
-        sinking = ramp_increments(arrival + sink, down, grid) - ramp_increments(arrival, down, grid)
-        return sinking + ramp_increments(end - depth / up, up, grid) - ramp_increments(end, up, grid)
+        sinking = energy_between(arrival, arrival + sink, down, grid)
+        return energy_between(end - depth / up, end, up, grid) - sinking
 
     def add_to(self, block: Block) -> None:
         """Charge, discharge and backlog per class, and the station's limit; fixed charging where uncontrolled."""
@@ -323,7 +315,7 @@ class EvStation(Component):
         """Charging on arrival draws on the bus at any cost: less power, or managed. All else may go unserved."""
         if self.mode != "uncontrolled" or isinstance(self.power_kw, FreeSize):
             return super().adjustable()
-        power = Adjustable("power_kw", "power", "kW", float(self.power_kw), 0.0)
+        power = Adjustable("power_kw", "power", "kW", float(self.power_kw), 0.0, less_service=True)
         return (power, Adjustable("mode", "mode", "-", "uncontrolled", "managed"))
 
     def simpler(self) -> Self | None:
@@ -597,26 +589,29 @@ def laxity_class(laxity_hours: FloatArray, need_kwh: FloatArray, num_classes: in
     return classes
 
 
-def ramp_increments(times_hours: FloatArray, slopes: FloatArray, grid: TimeGrid) -> FloatArray:
-    """Growth in each step (num_steps,) of sum_i slope_i max(t - time_i, 0); times after the horizon do not count.
+def energy_between(starts_hours: FloatArray, ends_hours: FloatArray, powers: FloatArray, grid: TimeGrid) -> FloatArray:
+    """Energy in each step (num_steps,) of powers that run from a start to an end each, within the horizon [kWh].
 
     >>> import datetime as dt
     >>> grid = TimeGrid(dt.datetime(2025, 1, 1), step_minutes=60, num_steps=3, timezone="Asia/Shanghai")
-    >>> ramp_increments(np.array([0.25, 1.0]), np.array([4.0, 1.0]), grid)
-    array([3., 5., 5.])
+    >>> energy_between(np.array([0.25, 1.0]), np.array([1.5, 9.0]), np.array([4.0, 1.0]), grid)
+    array([3., 3., 1.])
     """
     dt, n = grid.step_hours, grid.num_steps
-    times = np.maximum(times_hours, 0.0)
+    times = np.maximum(np.concatenate([starts_hours, ends_hours]), 0.0)
+    slopes = np.concatenate([powers, -powers])
     step = np.floor(times / dt).astype(np.int64)
     within = step < n
-    step, times, slope = step[within], times[within], slopes[within]
-    in_first = np.bincount(step, weights=slope * ((step + 1) * dt - times), minlength=n)
-    running = np.bincount(step + 1, weights=slope, minlength=n + 1)[:n]
-    return np.asarray(in_first + dt * np.cumsum(running), dtype=np.float64)
+    step, times, slopes = step[within], times[within], slopes[within]
+    in_first = np.bincount(step, weights=slopes * ((step + 1) * dt - times), minlength=n)
+    running = np.bincount(step + 1, weights=slopes, minlength=n + 1)[:n]
+    energy = in_first + dt * np.cumsum(running)
+    # powers that come and go leave rounding behind, which would be energy due while nobody is there
+    return np.where(energy > NOTHING * energy.max(initial=0.0), energy, 0.0)
 
 
 def ramp_level(times_hours: FloatArray, slopes: FloatArray, at_hours: FloatArray) -> FloatArray:
-    """sum_i slope_i max(at - time_i, 0) at given times, by sorting: written to check `ramp_increments`."""
+    """sum_i slope_i max(at - time_i, 0) at given times, by sorting: written to check `energy_between`."""
     order = np.argsort(times_hours)
     slope = np.concatenate([[0.0], np.cumsum(slopes[order])])
     moment = np.concatenate([[0.0], np.cumsum(slopes[order] * times_hours[order])])
