@@ -23,8 +23,10 @@ from vpp_sim.components.load import Load
 from vpp_sim.lp import ProgramBuilder, solve
 from vpp_sim.tariffs import Bill, ContractedDemand, Tariff, bill, load_tariff
 from vpp_sim.time_grid import TimeGrid
+from vpp_sim.weather import Site
 
 ZONE = "Asia/Shanghai"
+XINING = Site(latitude=36.62, longitude=101.78, altitude_m=2261)
 FLAT = {"periods": [{"label": "all", "price_per_kwh": 0.5}]}
 MAX = {"basis": "max_demand", "price_per_kw_month": 10.0}
 BATTERY = {"power_kw": 50.0, "energy_kwh": 60.0, "charge_efficiency": 0.9, "discharge_efficiency": 0.9}
@@ -46,7 +48,7 @@ def optimum(
     **connection: Any,
 ) -> tuple[float, FloatArray, dict[str, float]]:
     """Money in the objective (without the prices that decide ties), imported power, and global variables."""
-    context = Context(grid, cast(Any, None), tariff, Path(), lambda: cast(Any, None))
+    context = Context(grid, XINING, tariff, Path(), lambda: cast(Any, None))
     part = Grid(kind="grid", **{"import_limit_kw": 1e5, **connection})
     parts: dict[str, tuple[Component, Inputs]] = {
         "grid": (part, part.inputs(context)),
