@@ -101,9 +101,11 @@ main(["kinds"])
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_request_that_native_code_swallows_is_made_again(name: str, code: int) -> None:
     """Python can only ignore what is raised in a callback from compiled code; the command stops all the same."""
+    started = time.monotonic()
     found = subprocess.run([sys.executable, "-c", LOST.format(name=name)], capture_output=True, text=True, check=False)
     assert found.returncode == code
     assert found.stderr.strip() == "stopped"
+    assert time.monotonic() - started < 15.0, "it waited for what the command was waiting for"
 
 
 def test_two_runs_into_one_folder_leave_that_of_one(before: Path, tmp_path: Path) -> None:

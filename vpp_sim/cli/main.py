@@ -155,7 +155,12 @@ def _ask_again(unraisable: UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
         return
     number = error.number if isinstance(error, Stopped) else signal.SIGINT
-    threading.Timer(0.02, signal.raise_signal, [number]).start()
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        # sent to the main thread itself, whatever it waits for ends
+        threading.Timer(0.02, signal.pthread_kill, [main_thread, number]).start()
+    else:
+        threading.Timer(0.02, signal.raise_signal, [number]).start()
 
 
 def _abandon(stream: TextIO) -> None:
