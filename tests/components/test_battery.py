@@ -70,8 +70,63 @@ def test_an_end_with_a_price_is_reached_where_that_is_cheaper(
     assert values["energy_kwh"][-1] == pytest.approx(8.0 - missing)
     assert cell.costs(values)["penalty_cost"] == pytest.approx(value * missing)
     (short,) = cell.shortfalls(values)
-    np.testing.assert_allclose(short.power_kw, [0.0, missing], atol=1e-9)
+    np.testing.assert_allclose(short.amount, [0.0, missing], atol=1e-9)
     assert all(check.passed for check in cell.replay(values))
+
+
+RESERVE = {"power_kw": 10.0, "charge_efficiency": 1.0, "discharge_efficiency": 1.0, "reserve_soc": 0.4}
+
+
+def test_a_reserve_is_never_touched(solve_site: Any) -> None:
+    """Of 10 kWh, 4 are kept: 6 kWh are bought at 0.1 in place of 0.5: 0.1 x 16 + 0.5 x 4 = 3.6."""
+    cell = battery(**RESERVE)
+    site = solve_site({"battery": cell, "load": load(10.0)}, [0.1, 0.5])
+    values = site.values("battery")
+    assert site.objective == pytest.approx(3.6)
+    np.testing.assert_allclose(values["energy_kwh"], [10.0, 4.0], atol=1e-9)
+    assert cell.shortfalls(values) == ()
+    assert all(check.passed for check in cell.replay(values))
+    assert not all(check.passed for check in battery(**RESERVE | {"reserve_soc": 0.5}).replay(values))
+
+
+@pytest.mark.parametrize(("price", "used", "cost"), [(0.3, 4.0, 3.2), (0.5, 0.0, 3.6)])
+def test_a_reserve_with_a_price_is_used_where_that_is_worth_more(
+    solve_site: Any, price: float, used: float, cost: float
+) -> None:
+    """Each kWh of it saves 0.4, and is missing for an hour: at 0.3 all is used, 0.1 x 20 + 0.3 x 4 = 3.2."""
+    cell = battery(**RESERVE, value_of_missing_reserve_per_kwh_hour=price)
+    site = solve_site({"battery": cell, "load": load(10.0)}, [0.1, 0.5])
+    values = site.values("battery")
+    assert site.objective == pytest.approx(cost)
+    assert cell.costs(values)["penalty_cost"] == pytest.approx(price * used, abs=1e-9)
+    (short,) = cell.shortfalls(values)
+    assert short.is_stored
+    np.testing.assert_allclose(short.amount, [0.0, used], atol=1e-9)
+    assert all(check.passed for check in cell.replay(values))
+
+
+def test_a_free_size_is_large_enough_for_its_reserve(solve_site: Any) -> None:
+    """10 kWh of cycle pay as without a reserve; with half of the cells kept, 20 kWh of them: 0.1 x 20 + 0.1 x 20."""
+    size = {"max": 100.0, "cost_per_unit": 0.1 * 8760 / 2, "lifetime_years": 1.0}
+    for price in (None, 10.0):
+        reserve = {"reserve_soc": 0.5, "value_of_missing_reserve_per_kwh_hour": price}
+        cell = battery(**RESERVE | reserve | {"power_kw": 20.0, "energy_kwh": size})
+        site = solve_site({"battery": cell, "load": load(10.0)}, [0.1, 0.5])
+        assert site.values("battery").sizes["energy_kwh"] == pytest.approx(20.0)
+        assert site.objective == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"reserve_soc": 0.9, "soc_max": 0.8}, "reserve_soc: must be at most soc_max"),
+        ({"value_of_missing_reserve_per_kwh_hour": 1.0}, "value_of_missing_reserve_per_kwh_hour: needs a reserve_soc"),
+        ({"reserve_soc": 0.6, "closure": "fixed", "soc_end": 0.5}, "soc_end: must be at least reserve_soc"),
+    ],
+)
+def test_a_reserve_that_cannot_be_meant_is_refused(fields: dict[str, Any], place: str) -> None:
+    with pytest.raises(ValidationError, match=place):
+        battery(**fields)
 
 
 def test_an_end_that_cannot_be_reached_needs_a_price(solve_site: Any) -> None:

@@ -165,6 +165,12 @@ CASES = {
             "store.charge_from": "any",
         },
     ),
+    "a reserve that an hour without grid needs": Case(
+        # of 80 kWh, 40 are kept, and 50 are used
+        {"grid": grid(200.0, (8, 9)), "park": LOAD, "store": STORE | {"reserve_soc": 0.5}},
+        {"component": "bus", "side": "short", "amount": 10.0, "total": 10.0},
+        {"store.energy_kwh": 100.0, "store.reserve_soc": 0.375, "park.sheddable_share": 0.2},
+    ),
     "racks that idle above the connection": Case(
         # 0.9 kW a rack and 40 kW of work, which may be missed: 36 kW against 20 kW
         {"grid": grid(20.0), "centre": CENTRE},

@@ -30,6 +30,32 @@ OUTAGES = [
 ]
 
 
+def test_a_reserve_that_an_outage_uses_is_listed_as_what_was_missing_at_most(site: SmallSite, tmp_path: Path) -> None:
+    """40 of 80 kWh are kept; two hours of 30 kW without grid take 20 kWh of them by 10:00, refilled within the hour.
+
+    Missing at the ends of steps: 20 kWh once, so 20 kWh h at 0.4, on one line.
+    """
+    lossless = {"charge_efficiency": 1.0, "discharge_efficiency": 1.0, "soc_min": 0.0, "soc_max": 1.0}
+    reserve = {"reserve_soc": 0.5, "value_of_missing_reserve_per_kwh_hour": 0.4}
+    run = simulate(
+        site(
+            grid={"kind": "grid", "import_limit_kw": 100.0, "outages": OUTAGES[:1]},
+            park={"kind": "load", "profile": 30.0},
+            store={"kind": "battery", "power_kw": 60.0, "energy_kwh": 80.0, **lossless, **reserve},
+        )
+    )
+    (row,) = run.optimal.tables["store.shortfalls"].to_dict("records")
+    assert (row["what"], f"{row['begin']:%H:%M}", f"{row['end']:%H:%M}") == ("reserve used", "09:00", "10:00")
+    assert (row["energy_kwh"], row["peak_kw"], row["cost"]) == pytest.approx((20.0, 0.0, 8.0), abs=1e-6)
+    assert any("store: reserve used: up to 20.0 kWh in one span of time" in note for note in run.optimal.notes)
+    assert run.summary.kpis["penalty_cost"].value == pytest.approx(8.0)
+    assert all(check.passed for check in run.summary.checks)
+    write_folder(run, tmp_path / "out", command="test", page=None)
+    assert read_folder(tmp_path / "out").optimal.tables["store.shortfalls"]["energy_kwh"].tolist() == [
+        row["energy_kwh"]
+    ]
+
+
 def test_every_soft_limit_lists_its_spans_and_the_costs_add_up(
     site: SmallSite, station: Station, tmp_path: Path
 ) -> None:

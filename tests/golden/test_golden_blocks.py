@@ -57,6 +57,13 @@ def tariff(**changes: Any) -> dict[str, Any]:
 CASES: dict[str, tuple[Mapping[str, Any], Mapping[str, Any] | None, Mapping[str, Any]]] = {
     "battery_cyclic": (STORE | {"wear_cost_per_kwh": 0.02, "self_discharge_per_hour": 0.01}, {}, {}),
     "battery_fixed": (STORE | {"closure": "fixed", "soc_start": 0.5, "soc_end": 0.25}, {}, {}),
+    "battery_soft": (
+        STORE
+        | {"closure": "fixed", "value_of_missing_end_per_kwh": 2.0}
+        | {"reserve_soc": 0.25, "value_of_missing_reserve_per_kwh_hour": 0.5},
+        {},
+        {},
+    ),
     "battery_free": (STORE | {"power_kw": FREE, "energy_kwh": FREE, "max_c_rate": 0.5}, {}, {}),
     "battery_onsite": (STORE | {"charge_from": "onsite", "export": "forbidden"}, {}, {}),
     "data_centre_managed": (CENTRE | {"classes": [ONLINE, BATCH]}, ARRIVALS, {}),

@@ -259,11 +259,16 @@ class Flows:
 
 @dataclass(frozen=True)
 class Shortfall:
-    """What was asked for and not given: its name, its power (num_steps,) [kW], and the price put on a kWh."""
+    """What was asked for and not given: its name, its power (num_steps,) [kW], and the price put on a kWh.
+
+    Where a store holds too little (`is_stored`), `amount` is what is missing in it at the end of each step [kWh], and
+    the price is per kWh and hour.
+    """
 
     what: str
-    power_kw: FloatArray
+    amount: FloatArray
     price_per_kwh: float
+    is_stored: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ Equations of a step of dt hours (c = charge_kw, d = discharge_kw at the bus, e =
 
 Closure: `cyclic` ends where it began and the optimiser chooses where (a free size always closes so); `fixed` starts and
 ends at given states, the end at a price per missing kWh where one is given. Wear costs money per kWh discharged at the
-bus.
+bus. A reserve for emergencies may be kept on top of soc_min: e >= reserve_soc E at all times, or with a price per kWh
+and hour that is missing, e + missing_reserve_kwh >= reserve_soc E; so that it is used where that is worth more.
 
 Valid for energies and powers at which the efficiencies are constant; losses of standby are in the self-discharge.
 Source of the structure: Pozo, Contreras, Sauma (2014), doi:10.1016/j.ijepes.2014.05.020, eqs. (1)-(4); default
@@ -76,6 +77,15 @@ class Battery(Component):
     discharge_efficiency: float = quantity("energy to the bus per energy from the cells", default=0.933, gt=0, le=1)
     soc_min: float = quantity("lowest state of charge", default=0.1, ge=0, le=1)
     soc_max: float = quantity("highest state of charge", default=0.9, ge=0, le=1)
+    reserve_soc: float | None = quantity(
+        "state of charge that is kept for emergencies, at all times", default=None, ge=0, le=1
+    )
+    value_of_missing_reserve_per_kwh_hour: float | None = quantity(
+        "price of a kWh that is missing in the reserve for an hour, as when it is used; none: it is never used",
+        unit="currency/kWh/h",
+        default=None,
+        gt=0,
+    )
     self_discharge_per_hour: float = quantity("stored energy lost per hour", unit="1/h", default=0.0, ge=0, le=0.1)
     wear_cost_per_kwh: float = quantity("wear per kWh discharged", unit="currency/kWh", default=0.0, ge=0)
     closure: Literal["cyclic", "fixed"] = quantity(
@@ -101,9 +111,15 @@ class Battery(Component):
     def _consistent(self) -> Self:
         if self.soc_min > self.soc_max:
             raise ValueError(f"soc_min: must be at most soc_max ({self.soc_max:g}), got {self.soc_min:g}")
+        if self.reserve_soc is not None and self.reserve_soc > self.soc_max:
+            raise ValueError(f"reserve_soc: must be at most soc_max ({self.soc_max:g}), got {self.reserve_soc:g}")
+        if self.reserve_soc is None and self.value_of_missing_reserve_per_kwh_hour is not None:
+            raise ValueError("value_of_missing_reserve_per_kwh_hour: needs a reserve_soc that it is the price of")
         if self.closure == "fixed":
             if isinstance(self.energy_kwh, FreeSize):
                 raise ValueError("closure: a battery of free size closes cyclic; fixed states need a given energy_kwh")
+            if self.reserve_soc is not None and self._least_soc > self.soc_end:
+                raise ValueError(f"soc_end: must be at least reserve_soc ({self.reserve_soc:g}), got {self.soc_end:g}")
             for name in ("soc_start", "soc_end"):
                 if not self.soc_min <= getattr(self, name) <= self.soc_max:
                     raise ValueError(f"{name}: must lie between soc_min and soc_max, got {getattr(self, name):g}")
@@ -122,6 +138,17 @@ class Battery(Component):
     def retention(self, step_hours: float) -> float:
         """Share of the stored energy that is left after a step."""
         return 1.0 - self.self_discharge_per_hour * step_hours
+
+    @property
+    def _has_soft_reserve(self) -> bool:
+        return self.reserve_soc is not None and self.value_of_missing_reserve_per_kwh_hour is not None
+
+    @property
+    def _least_soc(self) -> float:
+        """The state of charge that holds at all times."""
+        if self.reserve_soc is None or self._has_soft_reserve:
+            return self.soc_min
+        return max(self.soc_min, self.reserve_soc)
 
     def files(self, base_dir: Path) -> tuple[Path, ...]:
         """The file of the cells' temperature, if there is one."""
@@ -190,10 +217,17 @@ class Battery(Component):
         if isinstance(energy, GlobalVariable):
             state = block.variables("energy_kwh", tie_price=ties["energy_kwh"])
             block.constrain("energy_upper_kwh", [(state, 1.0), (energy, -self.soc_max)], upper=0.0)
-            block.constrain("energy_lower_kwh", [(state, 1.0), (energy, -self.soc_min)], lower=0.0)
+            block.constrain("energy_lower_kwh", [(state, 1.0), (energy, -self._least_soc)], lower=0.0)
         else:
-            lowest, highest = self.soc_min * energy, self.soc_max * energy
+            lowest, highest = self._least_soc * energy, self.soc_max * energy
             state = block.variables("energy_kwh", lower=lowest, upper=highest, tie_price=ties["energy_kwh"])
+        if self.reserve_soc is not None and self.value_of_missing_reserve_per_kwh_hour is not None:
+            missing = block.variables("missing_reserve_kwh", cost_per_kwh=self.value_of_missing_reserve_per_kwh_hour)
+            kept: list[Term] = [(state, 1.0), (missing, 1.0)]
+            if isinstance(energy, GlobalVariable):
+                block.constrain("reserve_kwh", [*kept, (energy, -self.reserve_soc)], lower=0.0)
+            else:
+                block.constrain("reserve_kwh", kept, lower=self.reserve_soc * energy)
         self._tie_sizes(block, power, energy)
 
         keep = self.retention(dt)
@@ -258,6 +292,8 @@ class Battery(Component):
                 least = self.power_kw / self.max_c_rate
             found.append(self._sized(Adjustable("energy_kwh", "energy", "kWh", float(self.energy_kwh), least)))
         found.append(Adjustable("soc_min", "lowest state of charge", "-", self.soc_min, 0.0))
+        if self.reserve_soc is not None and self._least_soc > self.soc_min:
+            found.append(Adjustable("reserve_soc", "reserve", "-", self.reserve_soc, self.soc_min, less_service=True))
         found.append(Adjustable("soc_max", "highest state of charge", "-", self.soc_max, 1.0))
         if self.closure == "fixed":
             for name, words in (
@@ -309,19 +345,29 @@ class Battery(Component):
         return {"discharge_kw": THROUGHPUT_PRICE, "energy_kwh": STORED_ENERGY_PRICE}
 
     def costs(self, values: Values) -> dict[str, float]:
-        """Wear, and the price of an end below `soc_end`."""
+        """Wear, and the price of an end below `soc_end` and of a reserve that is used."""
         found = {"wear_cost": self.wear_cost_per_kwh * values.energy_kwh("discharge_kw")}
+        penalty = 0.0
         if self.value_of_missing_end_per_kwh is not None:
-            found["penalty_cost"] = self.value_of_missing_end_per_kwh * _missing_end_kwh(values)
+            penalty += self.value_of_missing_end_per_kwh * _missing_end_kwh(values)
+        if self.value_of_missing_reserve_per_kwh_hour is not None:
+            missing = float(_missing_reserve_kwh(values).sum()) * values.grid.step_hours
+            penalty += self.value_of_missing_reserve_per_kwh_hour * missing
+        if self.value_of_missing_end_per_kwh is not None or self._has_soft_reserve:
+            found["penalty_cost"] = penalty
         return found
 
     def shortfalls(self, values: Values) -> tuple[Shortfall, ...]:
-        """What the end lacks, in the last step."""
-        if self.value_of_missing_end_per_kwh is None:
-            return ()
-        missing = np.zeros(values.grid.num_steps)
-        missing[-1] = _missing_end_kwh(values) / values.grid.step_hours
-        return (Shortfall("stored energy missing at the end", missing, self.value_of_missing_end_per_kwh),)
+        """What the end lacks, in the last step, and what is taken from the reserve."""
+        found = []
+        if self.value_of_missing_end_per_kwh is not None:
+            missing = np.zeros(values.grid.num_steps)
+            missing[-1] = _missing_end_kwh(values) / values.grid.step_hours
+            found.append(Shortfall("stored energy missing at the end", missing, self.value_of_missing_end_per_kwh))
+        if self.value_of_missing_reserve_per_kwh_hour is not None:
+            price = self.value_of_missing_reserve_per_kwh_hour
+            found.append(Shortfall("reserve used", _missing_reserve_kwh(values), price, is_stored=True))
+        return tuple(found)
 
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Cycles, throughput, and steps with charge and discharge at once."""
@@ -423,8 +469,24 @@ class Battery(Component):
             limit_check("charge within power", charge, 0.0, power, power),
             limit_check("discharge within power", discharge, 0.0, power, power),
             limit_check("state of charge within limits", state, self.soc_min * energy, self.soc_max * energy, energy),
+            *self._reserve_checks(values, energy),
             equation_check("closure", state[-1:], np.array([end]), energy),
         ]
+
+    def _reserve_checks(self, values: Values, energy: float) -> list[Check]:
+        """The reserve is held, but for what is told as missing; and no more is told than is missing."""
+        if self.reserve_soc is None:
+            return []
+        wanted = self.reserve_soc * energy
+        missing = np.maximum(wanted - values["energy_kwh"], 0.0)
+        if self._has_soft_reserve:
+            return [equation_check("reserve used is what is missing", _missing_reserve_kwh(values), missing, energy)]
+        return [limit_check("reserve held", missing, 0.0, 0.0, energy)]
+
+
+def _missing_reserve_kwh(values: Values) -> FloatArray:
+    """What is missing in the reserve at the end of each step, (num_steps,)."""
+    return values.series.get("missing_reserve_kwh", np.zeros(values.grid.num_steps))
 
 
 def _missing_end_kwh(values: Values) -> float:

@@ -31,12 +31,16 @@ def with_shortfalls(result: Dispatch) -> Dispatch:
             continue
         tables[f"{name}.{TABLE}"] = table
         for what, rows in table.groupby("what", sort=False):
-            worst = rows.nlargest(1, "energy_kwh").to_dict("records")[0]
+            # of several that are equal but for rounding, the first
+            worst = rows[rows["energy_kwh"] >= rows["energy_kwh"].max() * (1.0 - NOTHING)].to_dict("records")[0]
             spans = f"{len(rows):,} spans of time" if len(rows) > 1 else "one span of time"
+            stored = worst["peak_kw"] == 0.0
+            much = f"up to {worst['energy_kwh']:,.1f}" if stored else f"{rows['energy_kwh'].sum():,.1f}"
+            power = "" if stored else f", up to {worst['peak_kw']:,.1f} kW"
             notes.append(
-                f"{name}: {what}: {rows['energy_kwh'].sum():,.1f} kWh in {spans}, priced at {rows['cost'].sum():,.2f} "
+                f"{name}: {what}: {much} kWh in {spans}, priced at {rows['cost'].sum():,.2f} "
                 f"{result.scenario.currency}; most from {worst['begin']:%Y-%m-%d %H:%M} to "
-                f"{worst['end']:%Y-%m-%d %H:%M}: {worst['energy_kwh']:,.1f} kWh, up to {worst['peak_kw']:,.1f} kW"
+                f"{worst['end']:%Y-%m-%d %H:%M}: {worst['energy_kwh']:,.1f} kWh{power}"
             )
     return replace(result, tables=tables, notes=tuple(notes))
 
@@ -44,27 +48,28 @@ def with_shortfalls(result: Dispatch) -> Dispatch:
 def shortfall_table(shortfalls: tuple[Shortfall, ...], grid: TimeGrid, largest_kw: float = 0.0) -> pd.DataFrame:
     """One row per span: what, begin, end (local time), hours, energy_kwh, peak_kw, cost.
 
-    `largest_kw` is the component's largest power, by which a shortfall is told from rounding.
+    Of what is missing in a store, `energy_kwh` is the most at any time of the span, and there is no power: `peak_kw` is
+    0. `largest_kw` is the component's largest power, by which a shortfall is told from rounding.
     """
     import pandas as pd
 
     step = pd.Timedelta(minutes=grid.step_minutes)
     rows = []
     for shortfall in shortfalls:
-        power = shortfall.power_kw
-        short = power > NOTHING * max(1.0, largest_kw, float(power.max(initial=0.0)))
+        amount = shortfall.amount
+        short = amount > NOTHING * max(1.0, largest_kw, float(amount.max(initial=0.0)))
         edges = np.flatnonzero(np.diff(np.concatenate([[False], short, [False]]).astype(np.int8)))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
-            energy = float(power[begin:end].sum()) * grid.step_hours
+            total, most = float(amount[begin:end].sum()) * grid.step_hours, float(amount[begin:end].max())
             rows.append(
                 {
                     "what": shortfall.what,
                     "begin": grid.local[begin],
                     "end": grid.local[end - 1] + step,
                     "hours": float(end - begin) * grid.step_hours,
-                    "energy_kwh": energy,
-                    "peak_kw": float(power[begin:end].max()),
-                    "cost": energy * shortfall.price_per_kwh,
+                    "energy_kwh": most if shortfall.is_stored else total,
+                    "peak_kw": 0.0 if shortfall.is_stored else most,
+                    "cost": total * shortfall.price_per_kwh,
                 }
             )
     columns = ["what", "begin", "end", "hours", "energy_kwh", "peak_kw", "cost"]
