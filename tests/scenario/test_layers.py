@@ -218,6 +218,28 @@ class TestSettings:
         (folder / "site.yaml").write_text(good)
         assert battery_of(load_scenario("site.yaml", settings=[setting])).energy_kwh == energy_kwh
 
+    @pytest.mark.parametrize("named", ["qinghai_two_part_2026_03", "tariffs/mine.yaml", "{extends: tariffs/mine.yaml}"])
+    def test_a_number_of_a_named_tariff_is_set_and_all_else_of_it_stays(
+        self, folder: Path, good: str, named: str
+    ) -> None:
+        """The rest of the part was dropped without a word: a price set took the hours and the adders away."""
+        (folder / "tariffs").mkdir()
+        (folder / "tariffs" / "mine.yaml").write_text("extends: qinghai_two_part_2026_03\nname: mine\n")
+        (folder / "site.yaml").write_text(good.replace("tariff: flat", f"tariff: {named}"))
+        before = load_scenario("site.yaml").tariff
+        words = ["demand.price_per_kw_month=29.7", "energy.purchase_price_per_kwh=0.3", "energy.periods[1].ratio=0.4"]
+        after = load_scenario("site.yaml", settings=[f"tariff.{word}" for word in words]).tariff
+        expected = before.model_dump()
+        expected["demand"]["price_per_kw_month"] = 29.7
+        expected["energy"]["purchase_price_per_kwh"] = 0.3
+        expected["energy"]["periods"][1]["ratio"] = 0.4
+        assert after.model_dump() == expected
+        other = ["tariff.demand.basis=transformer_kva", "tariff.demand.price_per_kva_month=21"]
+        assert load_scenario("site.yaml", settings=other).tariff.demand.model_dump(exclude_none=True) == {
+            "basis": "transformer_kva",
+            "price_per_kva_month": 21.0,
+        }
+
     def test_every_part_of_the_file_can_be_set(self, folder: Path, good: str) -> None:
         (folder / "site.yaml").write_text(good)
         (folder / "year.epw").write_text("")

@@ -88,7 +88,7 @@ class ScenarioFile:
         """
         folder = self.path.parent
         chosen, unknown = with_overrides(self.layer, overrides)
-        chosen, wrong = with_settings(chosen, settings)
+        chosen, wrong = with_settings(chosen, settings, folder)
         faults = [*override_faults(self.layer), *unknown, *wrong]
         scenario = _Loading(chosen, folder, self.path, faults, check_files, self.tariffs).scenario()
         if check_unused:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from vpp_sim.errors import Fault, InputError, nearest
 from vpp_sim.scenario.layers import Layer, Place, merged, shown_path
 from vpp_sim.scenario.model import Frame
+from vpp_sim.tariffs import tariff_content
 from vpp_sim.yaml_lines import Path_, parse_yaml
 
 TOP_KEYS = tuple(Frame.model_fields)
@@ -45,18 +48,18 @@ def override_faults(layer: Layer) -> list[Fault]:
     ]
 
 
-def with_settings(layer: Layer, settings: Iterable[str]) -> tuple[Layer, list[Fault]]:
+def with_settings(layer: Layer, settings: Iterable[str], base_dir: Path) -> tuple[Layer, list[Fault]]:
     """The layer with `path=value` texts applied in order, each value known to be a setting; and those that fail."""
     faults: list[Fault] = []
     for text in settings:
         try:
-            layer = _with_setting(layer, text)
+            layer = _with_setting(layer, text, base_dir)
         except InputError as error:
             faults += error.faults
     return layer, faults
 
 
-def _with_setting(layer: Layer, text: str) -> Layer:
+def _with_setting(layer: Layer, text: str, base_dir: Path) -> Layer:
     name, equals, value_text = text.partition("=")
     name = name.strip()
     place = Place(setting=True)
@@ -76,7 +79,7 @@ def _with_setting(layer: Layer, text: str) -> Layer:
         value = parse_yaml(f"value: {value_text}")[0]["value"]
     except InputError as error:
         raise refuse(error.faults[0].message) from None
-    layer, path = _with_room(layer, path, refuse)
+    layer, path = _with_room(_with_inherited(layer, path, base_dir), path, refuse)
     if value is None and path[:1] == ("components",) and len(path) == 2 and path[1] not in layer.content["components"]:
         raise refuse(_unknown(str(path[1]), "component", layer.content["components"]))
     return layer.with_value(path, value, place)
@@ -116,14 +119,32 @@ def _unknown(word: str, noun: str, known: Iterable[str]) -> str:
     return f"unknown {noun} '{word}'; " + (f"did you mean {close}?" if close else f"one of {', '.join(listed)}")
 
 
-def _with_room(layer: Layer, path: Path_, refuse: Any) -> tuple[Layer, Path_]:
-    """The layer with empty mappings for absent keys on the way to the last part of the path.
+def _with_inherited(layer: Layer, path: Path_, base_dir: Path) -> Layer:
+    """The layer with room for a number inside the tariff.
 
-    A tariff that is only named is written as one that extends it, so that its parts can be set.
+    A tariff that is only named is written as one that extends it. As that would replace whole parts, the part in which
+    a number is set is written out, so that all else in it stays: the hours where the price is set. Who sets the basis
+    of the demand charge begins that part anew.
     """
-    named = layer.content.get("tariff")
-    if path[0] == "tariff" and len(path) > 1 and isinstance(named, str):
-        layer = layer.with_value(("tariff",), {"extends": named}, layer.place(("tariff",)))
+    if path[0] != "tariff" or len(path) < 2:
+        return layer
+    tariff, at = layer.content.get("tariff"), layer.place(("tariff",))
+    if isinstance(tariff, str):
+        tariff = {"extends": tariff}
+        layer = layer.with_value(("tariff",), tariff, at)
+    if len(path) == 2 or path[2] == "basis" or not isinstance(tariff, dict) or path[1] in tariff:
+        return layer
+    if not isinstance(parent := tariff.get("extends"), str):
+        return layer
+    with contextlib.suppress(InputError):  # told where the tariff is read
+        inherited = tariff_content(parent, base_dir).get(str(path[1]))
+        if isinstance(inherited, dict | list):
+            layer = layer.with_value(("tariff", path[1]), inherited, at)
+    return layer
+
+
+def _with_room(layer: Layer, path: Path_, refuse: Any) -> tuple[Layer, Path_]:
+    """The layer with empty mappings for absent keys on the way to the last part of the path."""
     target: Any = layer.content
     for depth, part in enumerate(path):
         above = shown_path(path[:depth])

@@ -1,7 +1,7 @@
 """What electricity costs at the grid connection: dated tariffs, prices per step, and the bill from the meter alone."""
 
 from vpp_sim.tariffs.bill import Bill, bill
-from vpp_sim.tariffs.load import load_tariff, tariff_names
+from vpp_sim.tariffs.load import load_tariff, tariff_content, tariff_names
 from vpp_sim.tariffs.model import (
     AnyDemand,
     ContractedDemand,
@@ -35,5 +35,6 @@ __all__ = [
     "import_price_per_kwh",
     "load_tariff",
     "period_of_step",
+    "tariff_content",
     "tariff_names",
 ]

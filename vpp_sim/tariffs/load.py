@@ -37,6 +37,15 @@ def load_tariff(source: str | Path | Mapping[str, Any], base_dir: str | Path = "
         raise InputError(faults_from_validation(error, lines, file, model=Tariff)) from None
 
 
+def tariff_content(source: str | Path | Mapping[str, Any], base_dir: str | Path = ".") -> dict[str, Any]:
+    """What is written of a tariff, unchecked, with what it extends and with absolute paths; nobody may change it.
+
+    Raises:
+        InputError: as `load_tariff` for what cannot be read.
+    """
+    return _content(source, Path(base_dir), above=())[0]
+
+
 def _content(
     source: str | Path | Mapping[str, Any], base_dir: Path, above: tuple[str, ...]
 ) -> tuple[dict[str, Any], Lines, str]:
