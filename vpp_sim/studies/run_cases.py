@@ -6,6 +6,7 @@ how long it took. A case that fails is a row as well, with its reason.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from collections import OrderedDict
@@ -232,11 +233,17 @@ def _forget(kept: OrderedDict[Hashable, T], most: int) -> None:
 
 
 def plain_value(path: str, value: Any) -> float | int | str | bool | None:
-    """A value of a case as a table can hold it: mappings and lists as JSON."""
+    """A value of a case as a table can hold it: dates in ISO form, mappings and lists as JSON.
+
+    >>> plain_value("horizon.start", dt.date(2024, 2, 28)), plain_value("override", None), plain_value("weather", {"a": 1})
+    ('2024-02-28', '', '{"a": 1}')
+    """
     if path == OVERRIDE:
         return "" if value is None else str(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, dt.date):
+        return value.isoformat()
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
