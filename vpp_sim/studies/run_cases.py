@@ -235,7 +235,7 @@ def _forget(kept: OrderedDict[Hashable, T], most: int) -> None:
 def plain_value(path: str, value: Any) -> float | int | str | bool | None:
     """A value of a case as a table can hold it: dates in ISO form, mappings and lists as JSON.
 
-    >>> plain_value("horizon.start", dt.date(2024, 2, 28)), plain_value("override", None), plain_value("weather", {"a": 1})
+    >>> plain_value("horizon.start", dt.date(2024, 2, 28)), plain_value("override", None), plain_value("x", {"a": 1})
     ('2024-02-28', '', '{"a": 1}')
     """
     if path == OVERRIDE:
