@@ -5,6 +5,7 @@ half written, what was there before still whole. Full disks, closed pipes and ot
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -137,6 +138,86 @@ def test_a_full_disk_keeps_the_earlier_result(before: Path, tmp_path: Path, word
     assert told.startswith("out: cannot be written: File too large; ")
     assert digests(tmp_path / "out") == earlier
     assert names(tmp_path) == ["out"]
+
+
+#: Runs in a namespace of its own, where anybody may mount: a disk of 4 MB on the folder given, full but for some kB.
+ON_A_FULL_DISK = """
+import json, os, shutil, subprocess, sys
+from hashlib import sha256
+from pathlib import Path
+
+place, earlier, kilobytes, *words = sys.argv[1:]
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", place], check=True)
+os.chdir(place)
+if earlier:
+    shutil.copytree(earlier, "out")
+
+def held():
+    return {str(path): sha256(path.read_bytes()).hexdigest() for path in Path("out").rglob("*") if path.is_file()}
+
+def run(*more):
+    done = subprocess.run([sys.executable, "-m", "vpp_sim", *words, *more], capture_output=True, text=True)
+    return [done.returncode, done.stderr]
+
+before = held()
+left = os.statvfs(".")
+Path("filler").write_bytes(bytes(left.f_bavail * left.f_frsize - 1024 * int(kilobytes)))
+full = run()
+whole, names = held() == before, sorted(os.listdir("."))
+os.remove("filler")
+after = run("--resume") if words[0] == "sweep" else [0, ""]
+print(json.dumps({"full": full, "whole": whole, "names": names, "after": after, "files": sorted(held())}))
+"""
+
+
+def on_a_full_disk(folder: Path, earlier: Path | str, kilobytes: int, *words: object) -> dict[str, Any]:
+    own = ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*own, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespaces of one's own on this system")
+    command = [*own, sys.executable, "-c", ON_A_FULL_DISK, folder, earlier, kilobytes, *words]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=120)
+    if "mount: " in done.stderr:
+        pytest.skip("no disk in memory can be mounted on this system")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", TINY, *SHORT, "--out", "out"], "nothing was left behind"),
+        (["report", "out"], "it is as it was"),
+        (["size", TINY, *SIZE, "--out", "out"], "nothing was left behind"),
+    ],
+)
+def test_a_disk_that_is_really_full_keeps_the_earlier_result(
+    before: Path, tmp_path: Path, words: list[object], told: str
+) -> None:
+    """100 kB are left: some files can be written, and are gone again."""
+    found = on_a_full_disk(tmp_path, before / "out", 100, *words)
+    assert found["full"] == [2, f"out: cannot be written: No space left on device; {told}\n"]
+    assert found["whole"]
+    assert found["names"] == ["filler", "out"]
+
+
+def test_a_sweep_on_a_full_disk_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    """The table of a sweep that ran out of space is that of one that did not."""
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        f"name: small\nbase: {TINY}\nset: {{horizon.days: 1}}\nbaseline: false\nseries: true\n"
+        "vary: {pv.capacity_kw: {from: 100, to: 600, step: 100}}\n"
+    )
+    (tmp_path / "disk").mkdir()
+    found = on_a_full_disk(tmp_path / "disk", "", 80, "sweep", study, "--out", "out", "--workers", 1)
+    code, told = found["full"]
+    assert code == 2
+    assert "No space left on device; " in told
+    assert "--resume goes on with the other" in told
+    assert found["after"] == [0, ""]
+    assert "out/results.parquet" in found["files"]
+    assert len([name for name in found["files"] if name.startswith("out/series/case-")]) == 6
+    assert not [name for name in found["files"] if "/." in name and not name.endswith("/.lock")]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full on this system")
