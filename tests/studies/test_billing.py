@@ -167,7 +167,12 @@ def test_storage_is_left_out_and_scaled_by_what_it_does(tmp_path: Path) -> None:
     """
     noon = np.where(np.arange(24) == 12, 200.0, 100.0)
     scenario = with_profile(tmp_path, noon, store=LOSSLESS)
-    study = compare_bases(scenario, along=[Along("storage_scale", 0.0, 1.0, 3)], quarter_hours=False)
+    along = [Along("storage_scale", 0.0, 1.0, 3), Along("store.energy_kwh", 50.0, 100.0, 2)]
+    study = compare_bases(scenario, along=along, quarter_hours=False)
+    assert [(search.along.path, search.storage) for search in study.searches] == [
+        ("storage_scale", True),
+        ("store.energy_kwh", True),
+    ], "without storage there is nothing to look for along its size"
     assert study.storage_components == ("store",)
     energy = 31 * 2500 * 0.5
     assert totals(study) == pytest.approx(
@@ -181,7 +186,7 @@ def test_storage_is_left_out_and_scaled_by_what_it_does(tmp_path: Path) -> None:
     assert saved == pytest.approx(
         {"max_demand": 825.0, "contracted_demand": 825 / 1.05, "transformer_kva": 0.0}, abs=1e-3
     )
-    (search,) = study.searches
+    search = study.searches[0]
     assert search.switches == []
     falling = [energy + 6600 - 825 * scale for scale in (0, 0.5, 1)]
     # a search compares costs of the program, which hold the tiny prices that decide between equal plans

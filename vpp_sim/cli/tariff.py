@@ -216,7 +216,10 @@ def _rebate_said(study: BillingStudy, side: bool) -> list[str]:
     granted = [row for row in rows if row.rebate > 0]
     if rule is None or not granted:
         return []
-    told = ", ".join(f"{number(row.rebate)} of {basis_words(row.name)} ({row.rebate_months} months)" for row in granted)
+    told = ", ".join(
+        f"{number(row.rebate)} of {basis_words(row.name)} ({row.rebate_months} month{'s'[: row.rebate_months != 1]})"
+        for row in granted
+    )
     best = min(rows, key=lambda row: row.total_cost - row.rebate)
     same = best is study.cheapest(storage=side)
     return [

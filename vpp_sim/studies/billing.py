@@ -263,7 +263,9 @@ def compare_bases(
     for side in sides:
         found = [case for case in cases if case.storage == side and _key(case.name, side) not in left_out]
         for each in _default_searches(study, side) if along is None else along:
-            if found and (each.path != "storage_scale" or side):
+            # a size of the storage changes nothing where there is none
+            of_storage = each.path == "storage_scale" or each.path.removeprefix("components.").split(".")[0] in stores
+            if found and (side or not of_storage):
                 progress(f"the cheapest basis along {each.path}, {'with' if side else 'without'} storage")
                 searches.append(_search(planner, scenario, found, each, stores))
     understated = []
