@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from vpp_sim.components.base import Check
-from vpp_sim.kpi import Simulation
+from vpp_sim.kpi import Simulation, simulate
 from vpp_sim.report.formats import HEADLINES, kpi_amount, number
 from vpp_sim.report.page import run_page
+from vpp_sim.scenario.load import scenario_from_mapping
 
 VOID = {"meta", "link", "br", "img", "hr", "input", "path", "use", "rect", "image", "circle", "line", "stop"}
 LARGEST_BYTES = 2_500_000
@@ -100,6 +102,7 @@ def test_a_page_is_whole_and_fetches_nothing(any_shape: str, page_of: Callable[[
     [
         ("only a load", "No component of this site has a state of charge."),
         ("only a load", "No component of this site has demand that may wait."),
+        ("only a load", "All demand was met, and no limit with a price was broken."),
         ("no battery", "No component of this site has a state of charge."),
         ("whole", "A map by day and hour needs 14 days; see the dispatch above."),
         ("whole", "Means by hour need 14 days; see the prices below the dispatch."),
@@ -117,6 +120,40 @@ def test_what_is_left_out_is_said(shape: str, words: str, page_of: Callable[[str
 )
 def test_figures_with_content_are_all_there(shape: str, figures_drawn: int, page_of: Callable[[str], str]) -> None:
     assert read(page_of(shape)).tags.count("svg") == figures_drawn
+
+
+def test_what_was_not_given_has_a_section_of_its_own() -> None:
+    """Two hours without grid for 30 kW, and 10 kWh above a reserve of 70, which costs 2 per kWh and hour when missing.
+
+    What the first hour takes from it is missing for two: 4, more than 3 for a kWh shed. So 10 kWh are given and 20 shed
+    in the first hour, and 30 kWh of the reserve used in the second: 60 + 60.
+    """
+    mapping = {
+        "name": "Outage",
+        "currency": "CNY",
+        "horizon": {"start": "2025-06-02", "days": 1, "timezone": "Asia/Shanghai"},
+        "site": {"latitude": 36.62, "longitude": 101.78, "altitude_m": 2261},
+        "weather": {"source": "climate", "climate": "xining", "seed": 1},
+        "tariff": {"name": "t", "currency": "CNY", "energy": {"purchase_price_per_kwh": 0.5}},
+        "components": {
+            "grid": {"kind": "grid", "import_limit_kw": 100.0}
+            | {"outages": [{"start": "2025-06-02 08:00", "end": "2025-06-02 10:00"}]},
+            "park": {"kind": "load", "profile": 30.0, "sheddable_share": 1.0, "value_of_lost_load_per_kwh": 3.0},
+            "store": {"kind": "battery", "power_kw": 60.0, "energy_kwh": 80.0, "soc_min": 0.0, "soc_max": 1.0}
+            | {"charge_efficiency": 1.0, "discharge_efficiency": 1.0}
+            | {"reserve_soc": 0.875, "value_of_missing_reserve_per_kwh_hour": 2.0},
+        },
+    }
+    run = simulate(scenario_from_mapping(mapping, base_dir=Path.cwd()))
+    words = "".join(read(run_page(run)).words)
+    section = words[words.index("What was short, prices and costs") :]
+    assert run.summary.kpis["penalty_cost"].value == pytest.approx(120.0)
+    assert "battery (store): reserve used" in section
+    assert "up to 30 kWh" in section
+    assert "2 per kWh and hour" in section
+    assert "Every span of time" in section
+    assert "store.shortfalls.parquet" in section
+    assert "All demand was met" not in words
 
 
 def test_headlines_come_with_the_baseline(simulation: Simulation, page: str) -> None:

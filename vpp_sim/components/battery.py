@@ -279,9 +279,10 @@ class Battery(Component):
 
     def uncontrolled(self) -> Self:
         """An idle battery: none at all."""
-        return self.model_copy(
-            update={"power_kw": 0.0, "energy_kwh": 0.0, "closure": "cyclic", "max_c_rate": None, "duration_hours": None}
+        absent = dict.fromkeys(
+            ("max_c_rate", "duration_hours", "reserve_soc", "value_of_missing_reserve_per_kwh_hour"), None
         )
+        return self.model_copy(update={"power_kw": 0.0, "energy_kwh": 0.0, "closure": "cyclic", **absent})
 
     def adjustable(self) -> tuple[Adjustable, ...]:
         """Sizes either way as far as they go together, the state's limits and ends, and what may be charged from."""

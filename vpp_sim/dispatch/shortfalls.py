@@ -24,9 +24,15 @@ def with_shortfalls(result: Dispatch) -> Dispatch:
     """The dispatch with a table `component.shortfalls` and a note for every component that went short."""
     tables, notes = dict(result.tables), list(result.notes)
     for name, component in result.scenario.components.items():
-        powers = [array for key, array in result.series.items() if key.startswith(f"{name}.") and key.endswith("_kw")]
-        largest = max((float(np.abs(power).max(initial=0.0)) for power in powers), default=0.0)
-        table = shortfall_table(component.shortfalls(result.values(name)), result.grid, largest)
+        values = result.values(name)
+        largest_kw, largest_kwh = (
+            max(
+                (float(np.abs(each).max(initial=0.0)) for key, each in values.series.items() if key.endswith(unit)),
+                default=0.0,
+            )
+            for unit in ("_kw", "_kwh")
+        )
+        table = shortfall_table(component.shortfalls(values), result.grid, largest_kw, largest_kwh)
         if table.empty:
             continue
         tables[f"{name}.{TABLE}"] = table
@@ -45,11 +51,14 @@ def with_shortfalls(result: Dispatch) -> Dispatch:
     return replace(result, tables=tables, notes=tuple(notes))
 
 
-def shortfall_table(shortfalls: tuple[Shortfall, ...], grid: TimeGrid, largest_kw: float = 0.0) -> pd.DataFrame:
+def shortfall_table(
+    shortfalls: tuple[Shortfall, ...], grid: TimeGrid, largest_kw: float = 0.0, largest_kwh: float = 0.0
+) -> pd.DataFrame:
     """One row per span: what, begin, end (local time), hours, energy_kwh, peak_kw, cost.
 
     Of what is missing in a store, `energy_kwh` is the most at any time of the span, and there is no power: `peak_kw` is
-    0. `largest_kw` is the component's largest power, by which a shortfall is told from rounding.
+    0. `largest_kw` and `largest_kwh` are the component's largest power and store, by which a shortfall is told from
+    rounding.
     """
     import pandas as pd
 
@@ -57,7 +66,8 @@ def shortfall_table(shortfalls: tuple[Shortfall, ...], grid: TimeGrid, largest_k
     rows = []
     for shortfall in shortfalls:
         amount = shortfall.amount
-        short = amount > NOTHING * max(1.0, largest_kw, float(amount.max(initial=0.0)))
+        largest = largest_kwh if shortfall.is_stored else largest_kw
+        short = amount > NOTHING * max(1.0, largest, float(amount.max(initial=0.0)))
         edges = np.flatnonzero(np.diff(np.concatenate([[False], short, [False]]).astype(np.int8)))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
             total, most = float(amount[begin:end].sum()) * grid.step_hours, float(amount[begin:end].max())

@@ -17,6 +17,7 @@ from vpp_sim.report.figures.parts import labels_of
 from vpp_sim.report.formats import CERTAINTY, HEADLINES, SHARES, amount, basis_words, change, in_order, number, percent
 from vpp_sim.report.policy import policy_section
 from vpp_sim.report.sections import figure_sections, headline_change
+from vpp_sim.report.shortfalls import shortfall_rows
 from vpp_sim.scenario.describe import parameters
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def run_page(simulation: Simulation) -> str:
             failed=[check for check in summary.checks if not check.passed],
             bill_lines=_bill_lines(simulation),
             bases=_bases(simulation),
+            shortfalls=shortfall_rows(simulation.optimal),
             policy=policy_section(simulation),
             certainty=CERTAINTY,
             formulas=formulas_in(kpi.definition for kpi in summary.kpis.values()),

@@ -13,6 +13,7 @@ from vpp_sim.kpi import Simulation
 from vpp_sim.report import figures
 from vpp_sim.report.figures import Part
 from vpp_sim.report.formats import amount, change, kpi_amount, larger_unit, number, percent
+from vpp_sim.report.shortfalls import short_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +72,7 @@ def figure_sections(simulation: Simulation) -> list[Section]:
         ("bill", "Bill", _bill),
         ("policy", "Rules, clean energy and emissions", _policy),
         ("moved", "Demand that was moved in time", _moved),
+        ("short", "What was asked for and not given", _short),
         ("prices", "What a kilowatt-hour is worth", _prices),
     ]
     album = _Album()
@@ -215,6 +217,21 @@ def _moved(simulation: Simulation, album: _Album) -> Iterator[Picture]:
         yield album.picture(title, caption, _moved_figure(simulation, moved))
     if nothing:
         yield Picture("Nothing", "No component of this site has demand that may wait.")
+
+
+def _short(simulation: Simulation, album: _Album) -> Iterator[Picture]:
+    result = simulation.optimal
+    short = short_of(result)
+    if not short:
+        yield Picture("Nothing", "All demand was met, and no limit with a price was broken.")
+        return
+    titled = [(f"{label}: {shortfall.what}", shortfall) for _, label, shortfall, _ in short]
+    caption = "Each of these has a price in the scenario, at which the optimiser may leave it undone. "
+    if result.grid.num_days >= figures.BARS_BY_DAY:
+        caption += "One bar per day."
+    if any(shortfall.is_stored for _, shortfall in titled):
+        caption += " Of what is missing in a store, the most at any time of the day counts."
+    yield album.picture("When", caption.rstrip(), figures.shortfalls_over_time(result.grid, titled))
 
 
 def _moved_figure(simulation: Simulation, moved: dict[str, tuple[FloatArray, FloatArray]]) -> Figure:

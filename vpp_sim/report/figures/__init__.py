@@ -9,6 +9,7 @@ from vpp_sim.report.figures.matching import matching_by_month_and_hour, matching
 from vpp_sim.report.figures.money import monthly_bills, monthly_peaks
 from vpp_sim.report.figures.overview import overview
 from vpp_sim.report.figures.parts import Part, marginal_price, parts_of, prices_of
+from vpp_sim.report.figures.shortfalls import BARS_BY_DAY, shortfalls_over_time
 from vpp_sim.report.figures.style import figure_of, new_figure, page_style, svg
 from vpp_sim.report.figures.weeks import (
     Span,
@@ -29,6 +30,7 @@ from vpp_sim.report.figures.year import (
 )
 
 __all__ = [
+    "BARS_BY_DAY",
     "Part",
     "Span",
     "dispatch_of_span",
@@ -53,6 +55,7 @@ __all__ = [
     "prices_by_month_and_hour",
     "prices_of",
     "sample_spans",
+    "shortfalls_over_time",
     "state_of_charge",
     "stored_energy",
     "supply_and_use",
