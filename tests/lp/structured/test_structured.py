@@ -360,3 +360,22 @@ def test_a_spoilt_cache_file_is_compiled_again(tmp_path, monkeypatch):
     assert again.is_optimal
     assert any("compiled" in note for note in again.notes)
     assert file.stat().st_size == len(whole)
+
+
+def test_blas_has_one_thread_while_anybody_solves_and_its_own_again_after():
+    """The last of those that overlap gives the threads back, whoever came first."""
+    from threadpoolctl import threadpool_info
+
+    from vpp_sim.lp.solvers.structured.blas import one_blas_thread
+
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    before = threads()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert threads() == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before

@@ -17,6 +17,7 @@ from vpp_sim.lp.certificate import Certificate, certify, certify_alike, proves_i
 from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram
 from vpp_sim.lp.reduce import Reduced, reduced
 from vpp_sim.lp.solution import Solution, SolveOptions, SolveStatus
+from vpp_sim.lp.solvers.structured.blas import one_blas_thread
 from vpp_sim.lp.solvers.structured.form import Declined, Structure, read_structure
 from vpp_sim.lp.solvers.structured.vector_code import LANES
 
@@ -181,7 +182,7 @@ def _run(numbers: Numbers, smaller: list[Reduced], options: SolveOptions, *, len
     notes = () if library.from_cache else ("kernels compiled for this structure and kept on disk",)
     run = _Run(numbers, smaller, library, tolerance, notes, deadline)
     todo = np.arange(layout.num_programs)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool, one_blas_thread():
         if layout.segmented:
             run.part(todo, None, until_half=False, pool=pool if threads > 1 and layout.num_groups > 1 else None)
         else:
