@@ -1,7 +1,7 @@
 """How large a scenario may be: time and memory of runs far above the usual, each as a whole command from a file.
 
-    python -m benchmarks.limits cars long_csv wide_csv     # minutes
-    python -m benchmarks.limits components --share 0.08    # a month; the year takes HiGHS very long (docs/limits.md)
+    python -m benchmarks.limits                            # all of them, minutes
+    python -m benchmarks.limits components --share 0.08    # a month
     python -m benchmarks.limits --share 0.02               # all of them, small
 
     components   a year of 5-minute steps (105,120) with 50 components

@@ -352,6 +352,10 @@ def _solved_again(simulation: Simulation) -> list[Check]:
             for key in now
         )
         checks.append(_said(f"solved again, {what} costs the same", same))
+    if written.ties is not None and again.optimal.ties is not None:
+        # both are bounds within a solver's tolerance of the loss
+        apart = abs(again.optimal.ties.share - written.ties.share)
+        checks.append(Check("solved again, deciding between equal plans costs the same", apart, 1e-7))
     name = "bus.marginal_price_per_kwh"
     if name in written.series and again.optimal.solver.version == written.solver.version:
         prices, before = again.optimal.series[name], written.series[name]
