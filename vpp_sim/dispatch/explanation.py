@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from vpp_sim.components.base import FloatArray
 from vpp_sim.time_grid import TimeGrid
 
+#: Energy that is left undone and told.
+WORTH_SAYING_KWH = 1.0
+
 BoolArray = NDArray[np.bool_]
 
 #: Spans of time, and remedies, that the text lists; the plain data hold all.
@@ -118,6 +121,8 @@ class Remedy:
     value: float | str | bool
     to: float | str | bool
     settings: Mapping[str, Any]
+    #: Service that is asked for at a price and not given once this is done (of a combination: once all is) [kWh].
+    undone_kwh: float = 0.0
 
     @property
     def amount(self) -> float | None:
@@ -140,6 +145,11 @@ class Remedy:
         much = f"{exact(round(abs(self.amount), 12))} {'more' if self.amount > 0 else 'less'}"
         return f"{name} of {exact(float(self.to))}{unit} ({much})"
 
+    def undone_words(self) -> str:
+        """What is still left undone."""
+        undone = f"then {figure(self.undone_kwh)} kWh that have a price are not given (load shed, work missed, ...)"
+        return f"; {undone}" if self.undone_kwh >= WORTH_SAYING_KWH else ""
+
     def set_words(self) -> str:
         """What to write behind the command: `--set battery.energy_kwh=4240`."""
         return " ".join(f"--set {place}={_plain(value)}" for place, value in self.settings.items())
@@ -154,6 +164,7 @@ class Remedy:
             "from": self.value,
             "to": self.to,
             "change": self.amount,
+            "undone_kwh": self.undone_kwh,
             "words": self.phrase(),
         }
 
@@ -206,11 +217,14 @@ class Explanation:
         if self.remedies:
             count = "this alone is enough" if len(self.remedies) == 1 else "each of these alone is enough"
             lines.append(f"  {count}, tried by solving again:")
-            lines += [f"    {remedy.set_words()}    {remedy.phrase()}" for remedy in self.remedies]
+            lines += [
+                f"    {remedy.set_words()}    {remedy.phrase()}{remedy.undone_words()}" for remedy in self.remedies
+            ]
         if self.combination:
             other = "other " if self.remedies else ""
             lines.append(f"  no {other}single change is enough; together these are, tried by solving again:")
             lines += [f"    {remedy.set_words()}    {remedy.phrase()}" for remedy in self.combination]
+            lines[-1] += self.combination[-1].undone_words()
         if self.not_enough:
             lines.append(f"  not enough alone, whatever the value: {', '.join(self.not_enough)}")
         if self.not_tried:

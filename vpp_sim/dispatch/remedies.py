@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
@@ -28,8 +28,16 @@ from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus, solve
 from vpp_sim.lp.relax import Shift, shift_between, with_shifts
 from vpp_sim.scenario import Scenario
 
-#: Whether a scenario can be run, found by running it; None where no solver came to an end in time.
-Trial = Callable[[Scenario, Mapping[str, Inputs]], bool | None]
+
+class Tried(NamedTuple):
+    """Whether a scenario can be run (None: no solver came to an end in time), and the service with a price undone."""
+
+    runs: bool | None
+    undone_kwh: float = 0.0
+
+
+#: Runs a scenario to see whether that can be done.
+Trial = Callable[[Scenario, Mapping[str, Inputs]], Tried]
 Builder = Callable[[Scenario, Mapping[str, Inputs]], LinearProgram]
 
 #: How changes are searched.
@@ -166,6 +174,7 @@ class Search:
     #: Bounds of targets that can be reached with everything else as it is, as far as they were found.
     best_bounds: dict[str, float] = field(default_factory=dict, compare=False)
     _unsettled: set[Candidate] = field(default_factory=set, compare=False)
+    _trials: dict[tuple[Candidate, float | str | bool], Tried] = field(default_factory=dict, compare=False)
     _lines: dict[tuple[Builder, Candidate], Line | None] = field(default_factory=dict, compare=False)
     _deadline: float = field(default_factory=lambda: time.monotonic() + SEARCH_SECONDS, compare=False)
 
@@ -199,8 +208,7 @@ class Search:
 
     def _single(self, candidate: Candidate) -> Remedy | None:
         if not candidate.adjustable.is_number:
-            value = candidate.adjustable.limit
-            return candidate.remedy(value) if self._is_enough(candidate, value) else None
+            return self._proposed(candidate, candidate.adjustable.limit)
         if not self._may_help(candidate) or self._falls_short(candidate):
             return None
         if candidate.of_target and candidate.is_ratio:
@@ -288,11 +296,21 @@ class Search:
         return scenario, inputs
 
     def _is_enough(self, candidate: Candidate, value: float | str | bool) -> bool:
-        made = self.variant({candidate: value})
-        verdict = made is not None and self.trial(*made)
-        if verdict is None:
+        return self._tried(candidate, value).runs is True
+
+    def _tried(self, candidate: Candidate, value: float | str | bool) -> Tried:
+        if (candidate, value) not in self._trials:
+            made = self.variant({candidate: value})
+            self._trials[candidate, value] = Tried(False) if made is None else self.trial(*made)
+        found = self._trials[candidate, value]
+        if found.runs is None:
             self._unsettled.add(candidate)
-        return bool(verdict)
+        return found
+
+    def _proposed(self, candidate: Candidate, value: float | str | bool) -> Remedy | None:
+        """The change to a value, if it is enough."""
+        found = self._tried(candidate, value)
+        return replace(candidate.remedy(value), undone_kwh=found.undone_kwh) if found.runs else None
 
     def _line(self, build: Builder, candidate: Candidate) -> Line | None:
         """How the program moves with a number, all the way or near where it is; None where it does not move so."""
@@ -379,8 +397,9 @@ class Search:
     def _rounded(self, candidate: Candidate, amount: float) -> Remedy | None:
         """The change with few digits that is enough."""
         for value in _rising_values(candidate, amount):
-            if self._is_enough(candidate, value):
-                return candidate.remedy(value)
+            remedy = self._proposed(candidate, value)
+            if remedy is not None:
+                return remedy
         return None
 
     def _halved(self, candidate: Candidate, *, beyond: float = 0.0) -> Remedy | None:
@@ -407,7 +426,7 @@ class Search:
                 high = middle
             else:
                 low = middle
-        return candidate.remedy(candidate.at(min(high * unit, reach)))
+        return self._proposed(candidate, candidate.at(min(high * unit, reach)))
 
     def combination(self, among: Sequence[Candidate]) -> list[Remedy]:
         """Changes of components that together are enough, each in proportion to what it would at least take alone."""
@@ -517,8 +536,10 @@ class Search:
         for raises in range(RAISES):
             values = {candidate: rounded_up(candidate, amount, raises) for candidate, amount in amounts.items()}
             made = self.variant(values)
-            if made is not None and self.trial(*made):
-                return [candidate.remedy(value) for candidate, value in values.items()]
+            found = Tried(False) if made is None else self.trial(*made)
+            if found.runs:
+                changes = [candidate.remedy(value) for candidate, value in values.items()]
+                return [replace(remedy, undone_kwh=found.undone_kwh) for remedy in changes]
         return []
 
 

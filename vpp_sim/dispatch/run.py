@@ -15,6 +15,7 @@ from vpp_sim.dispatch.audit import audit
 from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
 from vpp_sim.dispatch.explain import explained
 from vpp_sim.dispatch.one_way import both_ways, held_one_way, refuse_other_solvers
+from vpp_sim.dispatch.remedies import Tried
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
 from vpp_sim.dispatch.shortfalls import with_shortfalls
 from vpp_sim.dispatch.targets import target_duals
@@ -477,7 +478,7 @@ def _infeasible(
         return InfeasibleError(
             "the cost has no lower bound, says the solver, but no flow is paid for without a limit; try another solver"
         )
-    trial = partial(_can_be_run, carried_out=stopped.after_hand_back) if remedies else None
+    trial = partial(_tried, carried_out=stopped.after_hand_back) if remedies else None
     pinned = stopped.program if stopped.after_hand_back or not stopped.is_own else None
     explanation = explained(
         scenario, inputs, pinned=pinned, after_hand_back=stopped.after_hand_back, trial=trial, progress=progress
@@ -485,21 +486,25 @@ def _infeasible(
     return InfeasibleError(str(explanation), explanation.to_list())
 
 
-def _can_be_run(scenario: Scenario, inputs: Mapping[str, Inputs], *, carried_out: bool) -> bool | None:
-    """Whether a scenario has a certified plan, and (`carried_out`, or where in doubt) one that can be carried out.
-
-    None where no solver came to an end.
-    """
+def _tried(scenario: Scenario, inputs: Mapping[str, Inputs], *, carried_out: bool) -> Tried:
+    """Whether a scenario has a certified plan, and (`carried_out`, or where in doubt) one that can be carried out."""
     try:
         if carried_out or any(component.simpler() is not None for component in scenario.components.values()):
-            completed(_dispatched(scenario, inputs, "auto", {}, lambda phase: None))
+            result = completed(_dispatched(scenario, inputs, "auto", {}, lambda phase: None))
         else:
-            completed(_solved(build_program(scenario, inputs), "auto", TRIAL))
+            program = build_program(scenario, inputs)
+            result = plan_of(scenario, inputs, program, completed(_solved(program, "auto", TRIAL)))
     except NoPointError:
-        return False
+        return Tried(False)
     except SolverLimitError:
-        return None
-    return True
+        return Tried(None)
+    undone = [
+        float(short.amount.sum()) * scenario.grid.step_hours
+        for name, component in scenario.components.items()
+        for short in component.shortfalls(result.values(name))
+        if not short.is_stored
+    ]
+    return Tried(True, sum(undone))
 
 
 def _is_own(program: LinearProgram, scenario: Scenario, inputs: Mapping[str, Inputs]) -> bool:
