@@ -210,6 +210,17 @@ def test_tightening_costs_what_the_front_says() -> None:
     assert 0.5 * per_tonne < -tonne.worth <= per_tonne * (1 + 1e-6)
 
 
+def test_a_site_that_charges_on_arrival_can_be_sized() -> None:
+    """Whose power must be given is left out of what could be more; all else has its worth."""
+    scenario = tiny(BATTERY, "charging.mode=uncontrolled", "horizon.days=1")
+    planner = Planner(scenario, solver="highs")
+    paths = [value.path for value in marginal_values(planner, scenario, ranges=False)]
+    assert "battery.energy_kwh" in paths
+    assert "charging.power_kw" not in paths
+    with pytest.raises(InputError, match="charging on arrival needs a given power, not a free one"):
+        tiny("charging.mode=uncontrolled", "charging.power_kw={max: 100, cost_per_unit: 1}")
+
+
 def test_an_island_can_be_no_greener() -> None:
     scenario = tiny(
         "grid.import_limit_kw=0", PV, BATTERY, "park.sheddable_share=1", "park.value_of_lost_load_per_kwh=9"

@@ -127,6 +127,8 @@ class EvStation(Component):
             raise ValueError("fleets: give exactly one of fleets and sessions")
         if (self.mode == "v2g") and self.v2g is None:
             raise ValueError("v2g: missing: mode v2g needs the vehicles' battery_kwh")
+        if self.mode == "uncontrolled" and isinstance(self.power_kw, FreeSize):
+            raise ValueError("power_kw: charging on arrival needs a given power, not a free one")
         names = [fleet.name for fleet in self.fleets]
         if len(set(names)) != len(names):
             raise ValueError("fleets: two fleets have the same name")
@@ -285,9 +287,7 @@ class EvStation(Component):
     def _add_uncontrolled(self, block: Block, sessions: pd.DataFrame) -> None:
         """Charging on arrival, first come first served within the station's limit."""
         if isinstance(self.power_kw, FreeSize):
-            raise InputError(
-                Fault("power_kw: charging on arrival needs a given power, not a free one", path="power_kw")
-            )
+            raise InputError(Fault("charging on arrival needs a given power, not a free one", path="power_kw"))
         into_vehicles, served = hand_back(
             sessions,
             self.laxity_classes,
