@@ -596,7 +596,7 @@ class Interior:
         enough = 0.5 * np.count_nonzero(self.real) if until_half else np.inf
         converged = np.zeros(count, dtype=bool)
         before = self.iterations
-        best = best_mu = best_row = np.full(count, np.inf)
+        bests = np.full((3, count), np.inf)
         since_best = np.zeros(count, dtype=np.int64)
         since_good = np.zeros(count, dtype=np.int64)
         primal = np.zeros(count)
@@ -665,8 +665,12 @@ class Interior:
                 strained = row_residual > STRAINED * ROWS * tolerance
                 close = good & ((gap <= CLOSER * tolerance) | strained | (since_good > CLOSER_LIMIT))
                 merit = np.maximum(np.maximum(gap, row_residual), column_residual)
-                better = (merit < 0.9 * best) | (mu < 0.9 * best_mu) | (row_residual < 0.9 * best_row)
-                best, best_mu, best_row = np.fmin(merit, best), np.fmin(mu, best_mu), np.fmin(row_residual, best_row)
+                # of each measure, what it was when it last counted: slow progress adds up
+                better = np.zeros(count, dtype=bool)
+                for measure, best in zip((merit, mu, row_residual), bests, strict=True):
+                    counts = measure < 0.9 * best
+                    best[counts] = measure[counts]
+                    better |= counts
                 since_best = np.where(better, 0, since_best + moved)
                 failed = ~np.isfinite(merit) | (since_best > STALL_LIMIT) | self.broken
                 failed |= before + iteration >= MAX_ITERATIONS
