@@ -223,7 +223,8 @@ def tornado(table: pd.DataFrame, base: float, unit: str, ax: Axes | None = None)
         for side, colour in (("low", SKY), ("high", ORANGE)):
             value = float(line[f"at_{side}"])
             ax.barh(row, value - base, left=base, color=colour, height=0.6, label="" if row else f"{side} value")
-            outwards = value >= base
+            # where nothing changes, one label on each side
+            outwards = value > base or (side == "high" and value >= base)
             ax.annotate(
                 number(float(line[side])),
                 (value, row),
