@@ -198,4 +198,5 @@ def test_contradictions_are_refused_by_name(changes: dict[str, Any], message: st
 
 
 def test_simultaneous_steps_counts_both_directions_above_the_threshold() -> None:
-    assert simultaneous_steps(np.array([1.0, 1.0, 1e-9]), np.array([0.0, 0.5, 1.0]), 10.0) == 1
+    """What an interior point leaves of both flows in hours of curtailment, a hundred-thousandth, is none of them."""
+    assert simultaneous_steps(np.array([1.0, 1.0, 1e-9, 1e-4]), np.array([0.0, 0.5, 1.0, 1.0]), 10.0) == 1

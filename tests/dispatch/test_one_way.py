@@ -147,6 +147,26 @@ def test_a_gap_that_is_left_is_told_and_holds(tied_together: Scenario, monkeypat
     assert hasty.objective * (1 - hasty.exact.gap) - 1e-6 <= exact.objective <= hasty.objective + 1e-6
 
 
+def test_the_directions_outlast_the_hand_back_to_sessions(site: SmallSite) -> None:
+    """Sessions that differ in a class: solved again after hand-back, the program still has one flow at a time."""
+    fleet = {
+        "name": "cars",
+        "sessions_per_day": 12,
+        "arrival_peaks": [{"hour": 1.0}],
+        "dwell_hours": 6.0,
+        "energy_kwh": 15.0,
+        "charger_power_kw": 11.0,
+    }
+    cars = {"kind": "ev_station", "power_kw": 30.0, "fleets": [fleet], "laxity_classes": 1}
+    scenario = paid_to_take(site, cars=cars, horizon={"days": 4}, dispatch={"exact": True})
+    run = dispatch(scenario)
+    assert any("moved from the plan when it was handed back" in note for note in run.notes)
+    assert run.exact is not None
+    assert run.exact.binaries > 0
+    assert both_ways(scenario, run.series) == ()
+    assert summarize(run).kpis["simultaneous_charge_discharge_steps"].value == 0
+
+
 def test_import_and_export_at_the_same_price_do_not_run_at_once(site: SmallSite) -> None:
     """What is imported to be exported neither costs nor gains; the tie price leaves none of it, with any solver."""
     grid = {"kind": "grid", "import_limit_kw": 100.0, "export_limit_kw": 100.0}

@@ -79,6 +79,9 @@ def name_weight(name: str) -> float:
     return 1.0 + NAME_WEIGHT * zlib.crc32(name.encode()) / 2**32
 
 
+#: Opposite flows count as simultaneous where both exceed this share of the device's largest flow. An interior point
+#: leaves up to a hundred-thousandth of it where energy is worth next to nothing, as in hours of curtailment.
+OPPOSITE_FLOW_SHARE = 1e-4
 #: Nothing is larger (a TW, a TWh); beyond it a program's numbers lie too far apart for any solver.
 MOST_CAPACITY = 1e9
 

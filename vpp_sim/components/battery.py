@@ -29,6 +29,7 @@ from pydantic import model_validator
 from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.asset_cost import Condition
 from vpp_sim.components.base import (
+    OPPOSITE_FLOW_SHARE,
     STORED_ENERGY_PRICE,
     THROUGHPUT_PRICE,
     Block,
@@ -384,7 +385,7 @@ class Battery(Component):
             ),
             "battery_throughput_kwh": Kpi(values.energy_kwh("discharge_kw"), "kWh", "energy discharged at the bus"),
             "simultaneous_charge_discharge_steps": Kpi(
-                float(both), "steps", "steps with charge and discharge both above 1e-6 of the power"
+                float(both), "steps", "steps with charge and discharge both above 1e-4 of the power"
             ),
             **self._ageing_kpis(values),
         }
@@ -495,5 +496,5 @@ def _missing_end_kwh(values: Values) -> float:
 
 
 def simultaneous_steps(charge_kw: FloatArray, discharge_kw: FloatArray, power_kw: float) -> int:
-    """Number of steps in which both directions exceed 1e-6 of the power (at least 1e-6 kW)."""
-    return int(np.count_nonzero(np.minimum(charge_kw, discharge_kw) > 1e-6 * max(power_kw, 1.0)))
+    """Number of steps in which both directions exceed `OPPOSITE_FLOW_SHARE` of the power (of at least 1 kW)."""
+    return int(np.count_nonzero(np.minimum(charge_kw, discharge_kw) > OPPOSITE_FLOW_SHARE * max(power_kw, 1.0)))

@@ -38,6 +38,7 @@ from pydantic import model_validator
 
 from vpp_sim.components.adjustable import Adjustable
 from vpp_sim.components.base import (
+    OPPOSITE_FLOW_SHARE,
     THROUGHPUT_PRICE,
     Block,
     Capacity,
@@ -355,12 +356,12 @@ class Grid(Component):
     def kpis(self, values: Values) -> dict[str, Kpi]:
         """Steps with import and export at once."""
         both = np.minimum(values["import_kw"], values["export_kw"])
-        threshold = 1e-6 * max(1.0, float(values["import_kw"].max(initial=0.0)))
+        threshold = OPPOSITE_FLOW_SHARE * max(1.0, float(values["import_kw"].max(initial=0.0)))
         found = {
             "simultaneous_import_export_steps": Kpi(
                 float(np.count_nonzero(both > threshold)),
                 "steps",
-                "steps with import and export both above 1e-6 of the largest import",
+                "steps with import and export both above 1e-4 of the largest import",
             )
         }
         if self.overload_price_per_kwh is not None:

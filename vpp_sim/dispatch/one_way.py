@@ -25,13 +25,13 @@ store destroys some of it. This no repair can take away at equal cost. It is cou
 the energy destroyed, less what the additional discharge costs, to first order what the site could not have without
 it.
 
-**Exactly** (`dispatch.exact: true`): a mixed-integer program in which a binary opens one direction of a step. Binaries
-stand where p < 0 or where both flows occur; all other steps have one anyway, and where they do not, they get one. First
-the smaller flow of each step is simply held at 0: if that costs as much as the program without (a lower bound of
-everything), it is the optimum and no binary is needed. Else the horizon is solved in pieces (`vpp_sim/lp/one_of_two`,
-with the proof of its bound). The directions found are held and the linear program is solved once more, for prices and
-the certificate. What is told is the gap: no plan that has one flow at a time costs less by more than that share. HiGHS
-alone does this.
+**Exactly** (`dispatch.exact: true`): where the optimum has one flow in every step, it is the answer. Else the smaller
+flow of each step is held at 0: if that costs as much as the program without (a lower bound of everything), it is the
+optimum. Else it is a mixed-integer program in which a binary opens one direction of a step; binaries stand where p < 0
+or where both flows occur, the others have one anyway, and where they do not, they get one. HiGHS solves it in pieces
+of the horizon (`vpp_sim/lp/one_of_two`, with the proof of its bound). The directions found are held and the linear
+program is solved once more, for prices and the certificate. What is told is the gap: no plan that has one flow at a
+time costs less by more than that share.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vpp_sim.components.base import FloatArray
+from vpp_sim.components.base import OPPOSITE_FLOW_SHARE, FloatArray
 from vpp_sim.dispatch.build import marginal_price_per_kwh
 from vpp_sim.dispatch.result import OneWay
 from vpp_sim.errors import InputError, SolverLimitError
@@ -51,8 +51,6 @@ from vpp_sim.lp import LinearProgram, Solution, SolveOptions
 from vpp_sim.lp.one_of_two import EndlessError, choose_one_of_two
 from vpp_sim.scenario import Scenario
 
-#: Both flows of a pair must exceed this share of the pair's largest flow (at least 1 kW) to count.
-THRESHOLD = 1e-6
 #: Solvers that can do without opposite flows.
 EXACT_SOLVERS = ("auto", "highs")
 #: Relative gap at which the directions count as the best: that of every other solution here.
@@ -116,7 +114,7 @@ def both_ways(scenario: Scenario, series: Mapping[str, FloatArray]) -> tuple[Bot
 
 
 def _threshold(into: FloatArray, out: FloatArray) -> float:
-    return THRESHOLD * max(1.0, float(into.max(initial=0.0)), float(out.max(initial=0.0)))
+    return OPPOSITE_FLOW_SHARE * max(1.0, float(into.max(initial=0.0)), float(out.max(initial=0.0)))
 
 
 def refuse_other_solvers(solver: str) -> None:
@@ -129,9 +127,11 @@ def refuse_other_solvers(solver: str) -> None:
 
 
 def held_one_way(
-    scenario: Scenario, program: LinearProgram, solution: Solution, options: SolveOptions
+    scenario: Scenario, program: LinearProgram, solution: Solution, solver: str, options: SolveOptions
 ) -> tuple[LinearProgram, Solution, OneWay]:
     """The program with one direction open in every step, the best choice of them found, its optimum, and the gap.
+
+    It is the program itself where its optimum has one flow at a time.
 
     Raises:
         InputError: a flow has no largest value.
@@ -146,7 +146,7 @@ def held_one_way(
     price = marginal_price_per_kwh(scenario, program, solution.row_dual)[into % program.num_steps]
     limited = replace(options, time_limit_seconds=options.time_limit_seconds or LONGEST_SECONDS)
     try:
-        found = choose_one_of_two(program, solution, into, out, price < WORTH_DESTROYING, MIP_GAP, limited)
+        found = choose_one_of_two(program, solution, into, out, price < WORTH_DESTROYING, MIP_GAP, solver, limited)
     except EndlessError as error:
         raise InputError(
             f"dispatch.exact: {next(_names(program, error.columns))} has no largest value, which binaries need; give a "
@@ -159,6 +159,17 @@ def held_one_way(
         )
     seconds = time.perf_counter() - started
     return found.program, found.solution, OneWay(found.gap, found.binaries, found.pieces, seconds)
+
+
+def held_as_planned(scenario: Scenario, program: LinearProgram, solution: Solution) -> LinearProgram:
+    """The program in which every step has the direction of a plan only, the larger flow's."""
+    into, out = _pairs(scenario, program)
+    if solution.primal is None:
+        return program
+    closed = np.where(solution.primal[into] > solution.primal[out], out, into)
+    upper = program.upper.copy()
+    upper[closed] = program.lower[closed]
+    return program.with_numbers(upper=upper)
 
 
 def _pairs(scenario: Scenario, program: LinearProgram) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -14,7 +14,7 @@ from vpp_sim.components.base import FloatArray, Inputs, Settlement
 from vpp_sim.dispatch.audit import audit
 from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
 from vpp_sim.dispatch.explain import explained
-from vpp_sim.dispatch.one_way import both_ways, held_one_way, refuse_other_solvers
+from vpp_sim.dispatch.one_way import both_ways, held_as_planned, held_one_way, refuse_other_solvers
 from vpp_sim.dispatch.remedies import Tried
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
 from vpp_sim.dispatch.shortfalls import with_shortfalls
@@ -256,13 +256,19 @@ def _planned_and_carried_out(
     plan = _collected(scenario, inputs, program, solution)
     plan = replace(plan, plan_cost=plan.objective)
     if scenario.dispatch.exact:
-        program, found, how = held_one_way(scenario, program, solution, options)
-        solution = yield from _solved(program, "highs", replace(options, warm_start=found))
+        held, found, how = held_one_way(scenario, program, solution, solver, options)
+        if held is not program:
+            solution = yield from _solved(held, solver, replace(options, warm_start=found))
+        program = held
         exact = _collected(scenario, inputs, program, solution)
         plan = replace(exact, notes=(*exact.notes, how.note()), plan_cost=plan.objective, exact=how)
     try:
         carried_out = yield from _handed_back(plan, inputs, program, solution, solver, options)
-        return plan, replace(carried_out, plan_cost=plan.plan_cost)
+        if scenario.dispatch.exact and both_ways(scenario, carried_out.series):
+            # other prices may make opposite flows pay where the plan has none: then none is open that it does not use
+            program = held_as_planned(scenario, program, solution)
+            carried_out = yield from _handed_back(plan, inputs, program, solution, solver, options)
+        return plan, replace(carried_out, plan_cost=plan.plan_cost, exact=plan.exact)
     except NoPointError as stopped:
         stopped.after_hand_back = True
         return plan, stopped

@@ -41,7 +41,7 @@ from vpp_sim.lp.solvers import solve
 BoolArray = NDArray[np.bool_]
 
 #: Both columns of a pair must exceed this share of their upper bounds (at least 1) to count as both.
-THRESHOLD = 1e-6
+THRESHOLD = 1e-4
 #: Of the pieces of a round this many become one in the next.
 MERGED = 4
 #: Solves with more pairs held, until no pair has both; each holds at least one pair more, a few do.
@@ -90,17 +90,21 @@ def choose_one_of_two(
     second: IntArray,
     likely: BoolArray,
     gap: float,
+    solver: str,
     options: SolveOptions,
 ) -> OneOfTwo | None:
     """The best choice found for pairs of columns, within `gap` or for `options.time_limit_seconds`; None without any.
 
-    `relaxed` is the program's own optimum, with duals; `first` and `second` are columns of one step each, with lower
-    bounds of 0. Binaries stand where `likely` says and where both occur on the way; elsewhere both do not occur.
+    `relaxed` is the program's own optimum, with duals; if it has one of each pair, it is the answer. `first`, `second`
+    are columns of one step each, with lower bounds of 0. Binaries stand where `likely` says and where both occur on the
+    way; elsewhere both do not occur.
 
     Raises:
         EndlessError: a column that needs a binary has no upper bound.
     """
-    search = _Search(program, relaxed, first, second, options)
+    search = _Search(program, relaxed, first, second, solver, options)
+    if not search.both(relaxed.primal).any():
+        return OneOfTwo(program, relaxed, relaxed.objective, 0, 0)
     search.chosen = likely | search.both(relaxed.primal)
     search.hold(relaxed.primal, None)
     runs = 1
@@ -125,11 +129,17 @@ class _Search:
     """The best plan and the highest bound so far."""
 
     def __init__(
-        self, program: LinearProgram, relaxed: Solution, first: IntArray, second: IntArray, options: SolveOptions
+        self,
+        program: LinearProgram,
+        relaxed: Solution,
+        first: IntArray,
+        second: IntArray,
+        solver: str,
+        options: SolveOptions,
     ) -> None:
         if relaxed.primal is None or relaxed.row_dual is None:
             raise ValueError("the program's own optimum, with duals, is where a choice begins")
-        self.program, self.options = program, options
+        self.program, self.solver, self.options = program, solver, options
         self.first, self.second = first, second
         self.step = first % program.num_steps
         self.started = time.perf_counter()
@@ -145,7 +155,7 @@ class _Search:
         )
         self.bound = self.relaxed_bound
         self.best: tuple[LinearProgram, Solution] | None = None
-        self.warm: Solution | None = None
+        self.warm = relaxed if relaxed.basis is not None else None
         self.chosen: BoolArray = np.zeros(first.size, dtype=bool)
         self.pieces = 0
         self.known: dict[bytes, PieceSolution] = {}
@@ -189,10 +199,10 @@ class _Search:
             held_program = self.program.with_numbers(upper=upper)
             left = None if self.options.time_limit_seconds is None else max(self.time_left, 1.0)
             options = replace(self.options, time_limit_seconds=left, warm_start=self.warm, keep_basis=True)
-            solution = solve(held_program, "highs", options)
+            solution = solve(held_program, self.solver, options)
             if not solution.is_optimal or solution.primal is None:
                 return
-            self.warm = solution
+            self.warm = solution if solution.basis is not None else None
             more = self.both(solution.primal) & ~held
             if not more.any():
                 break
