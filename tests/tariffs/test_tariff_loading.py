@@ -206,3 +206,14 @@ def test_price_files_are_found_beside_the_file_that_names_them(tmp_path: Path) -
 def test_a_tariff_written_out_is_the_same_tariff(name: str) -> None:
     tariff = load_tariff(name)
     assert load_tariff(tariff.model_dump()) == tariff
+
+
+def test_an_energy_part_that_forgets_the_periods_of_what_it_extends_is_refused() -> None:
+    """It would have been a tariff of one price without a word."""
+    with pytest.raises(InputError, match=r"energy\.periods: missing: energy stands for the whole part .*its 3 periods"):
+        load_tariff({"extends": "qinghai_two_part_2026_03", "energy": {"purchase_price_per_kwh": 0.3}})
+    flat = {"purchase_price_per_kwh": 0.3, "periods": [{"label": "all hours", "ratio": 1.0}]}
+    assert load_tariff({"extends": "qinghai_two_part_2026_03", "energy": flat}).energy.adders_per_kwh == {}
+    assert (
+        load_tariff({"extends": "flat", "energy": {"purchase_price_per_kwh": 0.3}}).energy.purchase_price_per_kwh == 0.3
+    )

@@ -77,6 +77,19 @@ def _content(
         raise InputError(
             [fault if fault.file else Fault(fault.message, "extends", file, here) for fault in error.faults]
         ) from None
+    before = inherited.get("energy")
+    lost = before.get("periods", []) if isinstance(before, dict) else []
+    if (
+        isinstance(lost, list)
+        and isinstance(energy := content.get("energy"), dict)
+        and len(lost) > 1
+        and "periods" not in energy
+    ):
+        told = (
+            f"missing: energy stands for the whole part of {parent}, its {len(lost)} periods included; write them "
+            "again, or [{label: all hours}] for one price"
+        )
+        raise InputError(Fault(told, path="energy.periods", file=file, line=lines.get(("energy",))))
     return {**inherited, **content}, lines, file
 
 
