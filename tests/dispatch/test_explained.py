@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from vpp_sim.dispatch import dispatch
 from vpp_sim.dispatch.explain import impossible
 from vpp_sim.dispatch.run import completed, dispatch_steps
 from vpp_sim.errors import InfeasibleError
-from vpp_sim.scenario import Scenario
+from vpp_sim.scenario import Scenario, load_scenario
 from vpp_sim.scenario.targets import Target
 
 SmallSite = Callable[..., Scenario]
@@ -304,6 +305,115 @@ def test_targets_that_contradict_each_other_are_told_from_those_that_cannot_be_m
     hopeless = failure(scenario.with_targets({"flat": flat, "clean": Target.of("emissions_location", 570.0)}))
     assert "targets.clean: emissions_location at_most 570 is missed by at least" in str(hopeless)
     assert "it cannot be met even alone" in str(hopeless)
+
+
+def test_targets_that_cannot_be_met_are_told_with_what_can_be_reached(site: SmallSite) -> None:
+    """20 of 50 kW come from the sun: a share of 0.4, and 30 kW of import; 60 kW of modules would do for both."""
+    targets = {"green": Target.of("onsite_renewable_share", 0.6), "flat": Target.of("peak_import", 25.0)}
+    error = failure(site(park=LOAD, sun=SUN).with_targets(targets))
+    found = {each["limit"]: each["amount"] for each in error.findings}
+    assert found == {"green": pytest.approx(240.0), "flat": pytest.approx(5.0)}
+    assert str(error).count("it cannot be met even alone") == 3
+    remedies = {remedy["component"]: remedy["to"] for remedy in error.remedies}
+    assert remedies == {"sun": pytest.approx(60.0), "park": pytest.approx(0.334)}
+    alone = failure(site(park=LOAD, sun=SUN).with_targets({"green": targets["green"]}))
+    assert "with everything else as it is, 0.4 is the best there is" in str(alone)
+
+
+def test_only_the_target_that_cannot_be_met_alone_is_told(site: SmallSite) -> None:
+    """A share of 0.6 cannot be; a peak of 31 kW can, and does not come into it."""
+    targets = {"green": Target.of("onsite_renewable_share", 0.6), "flat": Target.of("peak_import", 31.0)}
+    error = failure(site(park=LOAD, sun=SUN).with_targets(targets))
+    assert [each["limit"] for each in error.findings] == ["green"]
+
+
+def test_several_targets_may_be_lowered_together(site: SmallSite) -> None:
+    """Nothing gives renewable energy here: a share of 0 and all the 50 kW of import are what can be met."""
+    load = LOAD | {"profile": 50.0}
+    targets = {"green": Target.of("onsite_renewable_share", 0.6), "flat": Target.of("peak_import", 25.0)}
+    error = failure(site(park=load, grid=grid(50.0)).with_targets(targets))
+    together = {each["component"]: each["to"] for each in error.findings[0]["combination"]}
+    whole = {each["component"]: each["to"] for each in error.remedies}
+    assert whole == {} or whole == {"park": 1.0}
+    if not whole:
+        assert together == {"targets.green": 0.0, "targets.flat": pytest.approx(50.0)}
+
+
+def test_what_is_built_comes_before_what_is_given_up(site: SmallSite, tmp_path: Path) -> None:
+    """50 kW all day from a sun of twelve hours: 100 kW of modules and a store of 600 kWh, and no load shed."""
+    hours = [f"2025-06-02 {hour:02d}:00,{1.0 if 6 <= hour < 18 else 0.0}" for hour in range(24)]
+    (tmp_path / "yield.csv").write_text("\n".join(["time,kw", *hours]) + "\n")
+    day = {"path": str(tmp_path / "yield.csv"), "column": "kw", "unit": "kW/kWp"}
+    sun = {"kind": "pv", "capacity_kw": 50.0, "yield_profile": day}
+    scenario = site(park=LOAD, sun=sun, store=STORE | {"power_kw": 200.0}).with_targets(
+        {"green": Target.of("onsite_renewable_share", 1.0)}
+    )
+    error = failure(scenario)
+    assert "no other single change is enough; together these are" in str(error)
+    together = {each["component"]: each["to"] for each in error.findings[0]["combination"]}
+    assert set(together) == {"sun", "store"}
+    # each in proportion to what it would at least take: one of them is as small as can be
+    assert min(together["sun"] / 100.0, together["store"] / 600.0) == pytest.approx(1.0, abs=0.02)
+    places = {place: value for each in error.findings[0]["combination"] for place, value in each["set"].items()}
+    assert can_be_run(changed(scenario, places))
+
+
+def test_a_short_bus_is_explained_though_a_target_cannot_be_met_either(site: SmallSite) -> None:
+    """10 of 50 kW are missing, and half of the load is to come from a sun that there is not."""
+    works = {"kind": "load", "profile": 50.0, "peak_kw": None}
+    scenario = site(grid=grid(40.0), park=works).with_targets({"green": Target.of("onsite_renewable_share", 0.5)})
+    scenario = scenario.with_components(park=Fixed(kind="load", profile=50.0))
+    error = failure(scenario)
+    assert str(error).startswith("no operation meets every limit, even without the targets (green): ")
+    assert {remedy["component"] + "." + remedy["field"]: remedy["to"] for remedy in error.remedies} == {
+        "grid.import_limit_kw": 50.0
+    }
+    assert "which none of what was tried can meet as well" in str(error)
+
+
+class Fixed(Load):
+    """A load of which nothing may be shed, whatever is said."""
+
+    def adjustable(self) -> Any:
+        return ()
+
+
+def test_a_remedy_says_what_it_leaves_undone(site: SmallSite) -> None:
+    """36 kW keep the racks idling, and none of 40 kW of work is done: 960 kWh a day."""
+    error = failure(site(grid=grid(20.0), centre=CENTRE))
+    (more,) = (each for each in error.remedies if each["component"] == "grid")
+    assert more["undone_kwh"] == pytest.approx(960.0)
+    assert "then 960 kWh that have a price are not given" in str(error)
+
+
+def test_a_remedy_that_no_device_can_do_says_so(site: SmallSite) -> None:
+    """Half of the sun is used; the rest would be, if a store destroyed it by charging and discharging at once."""
+    store = STORE | {"power_kw": 1.0, "charge_efficiency": 0.8, "discharge_efficiency": 0.8}
+    scenario = site(grid=grid(100.0, export_limit_kw=0.0), park=LOAD | {"profile": 10.0}, sun=SUN, store=store)
+    error = failure(scenario.with_targets({"own": Target.of("own_use_of_available", 0.9)}))
+    (power,) = (each for each in error.remedies if each["field"] == "power_kw")
+    assert "store then has charge_kw and discharge_kw at once in" in power["remark"]
+
+
+def test_what_was_not_settled_in_time_is_not_called_useless(site: SmallSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vpp_sim.dispatch.remedies.SEARCH_SECONDS", -1.0)
+    error = failure(site(grid=grid(40.0), park=LOAD))
+    assert error.remedies == []
+    assert set(error.findings[0]["not_tried"]) == {"grid.import_limit_kw", "park.sheddable_share"}
+    assert "not settled for want of time: " in str(error)
+    assert "not enough alone" not in str(error)
+
+
+def test_a_year_with_a_target_out_of_reach_is_refused_in_seconds() -> None:
+    """Without a grid factor of 0 nothing gets below it; HiGHS took from ten seconds to minutes to say so."""
+    scenario = load_scenario(Path(__file__).resolve().parents[2] / "scenarios" / "xining_6mw.yaml")
+    scenario = scenario.with_targets({"green": Target.of("onsite_renewable_share", 0.9)})
+    begun = time.process_time()
+    with pytest.raises(InfeasibleError) as caught:
+        completed(dispatch_steps(scenario))
+    assert time.process_time() - begun < 20.0
+    (found,) = caught.value.findings
+    assert found["words"].startswith("targets.green: onsite_renewable_share at_least 0.9 is missed by at least 3,8")
 
 
 def test_charging_on_arrival_may_be_slower_or_managed(site: SmallSite, station: Station) -> None:

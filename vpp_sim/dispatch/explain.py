@@ -95,15 +95,40 @@ def explained(
             (Finding("site", "limits", "missed", "-", 0.0, UNKNOWN),),
             advice="widen the tightest limit a little, or try fewer days",
         )
+    bus_is_short = relaxed is not None and findings[0].component == "bus"
     if pinned is not None:
         # what would help the divisible plan says nothing here: only trials do
         relaxed = None
     else:
-        findings = (*findings, *_impossible(scenario, build_program(scenario, inputs)))
+        known = {finding.component for finding in findings} - {"bus"}
+        further = _impossible(scenario, build_program(scenario, inputs))
+        findings = (*findings, *(finding for finding in further if finding.component not in known))
     found = Explanation(findings, advice=advice, doubts=_doubts(inputs))
     if trial is None:
         return found
-    return _with_remedies(found, Search(scenario, inputs, relaxed, trial, progress, by_trial=pinned is not None))
+    found = _with_remedies(found, Search(scenario, inputs, relaxed, trial, progress, by_trial=pinned is not None))
+    if bus_is_short and has_hard_targets and pinned is None and not (found.remedies or found.combination):
+        return _without_targets(scenario, inputs, found, trial, progress)
+    return found
+
+
+def _without_targets(
+    scenario: Scenario,
+    inputs: Mapping[str, Inputs],
+    found: Explanation,
+    trial: Trial,
+    progress: Callable[[str], None],
+) -> Explanation:
+    """Where a short bus and targets together leave no change that would do: what would do for the bus."""
+    hard = [name for name, target in scenario.targets.items() if target.is_hard]
+    rest = {name: target for name, target in scenario.targets.items() if not target.is_hard}
+    bare = explained(scenario.with_targets(rest), inputs, trial=trial, progress=progress)
+    words = (
+        "changes are those that would do without" if bare.remedies or bare.combination else "nothing does even without"
+    )
+    advice = f"{words} the targets ({joined(hard)}), which none of what was tried can meet as well; run it again then"
+    opening = f"{found.opening}, even without the targets ({joined(hard)})"
+    return replace(bare, findings=found.findings, opening=opening, advice=advice)
 
 
 def impossible(scenario: Scenario, inputs: Mapping[str, Inputs]) -> Explanation | None:
@@ -124,11 +149,18 @@ def _with_remedies(found: Explanation, search: Search) -> Explanation:
     among = candidates(search.scenario)
     remedies, others, not_tried = search.singles(among)
     combination: list[Remedy] = []
-    if not any(remedy.component in search.scenario.components for remedy in remedies) and not search.is_late:
+    whole = [
+        remedy for remedy in remedies if remedy.component in search.scenario.components and not remedy.less_service
+    ]
+    if not whole and not search.is_late:
         combination = search.combination(others)
     if not remedies and not combination:
         combination = search.bounds_together(among)
     helping = [each for each in among if search.helps(each)]
+    if search.relaxed is None and not search.by_trial:
+        # nothing is known of what each does: all numbers of the components in question were tried
+        named = {finding.component for finding in found.findings}
+        helping = [each for each in among if each.adjustable.is_number and each.owner in named]
     moved = {name for each in helping for name in search.moves(each)}
     findings = tuple(
         replace(
@@ -143,7 +175,9 @@ def _with_remedies(found: Explanation, search: Search) -> Explanation:
     return replace(
         found,
         findings=findings,
-        remedies=tuple(sorted(remedies, key=lambda remedy: not (remedy.component in held and remedy.rises))),
+        remedies=tuple(
+            sorted(remedies, key=lambda each: (bool(each.remark), not (each.component in held and each.rises)))
+        ),
         combination=tuple(combination),
         not_enough=tuple(dict.fromkeys(each.place for each in helping if each in others and each.place not in done)),
         not_tried=tuple(dict.fromkeys(each.place for each in not_tried)),
@@ -155,7 +189,8 @@ def _best_bound(finding: Finding, search: Search) -> str:
     """What can be reached of a target, in words."""
     if finding.component != "targets" or finding.limit not in search.best_bounds:
         return ""
-    return f"; with everything else as it is, {figure(search.best_bounds[finding.limit])} is the best there is"
+    best = figure(search.best_bounds[finding.limit])
+    return f"; with everything else as it is, {best} is the best there is, whatever is left undone for it"
 
 
 def _bus_findings(
@@ -241,13 +276,17 @@ def _target_findings(scenario: Scenario, inputs: Mapping[str, Inputs]) -> tuple[
     if not solution.is_optimal:
         return (), None
     hard = [name for name, target in scenario.targets.items() if target.is_hard]
-    findings = []
+    findings: list[Finding] = []
+    impossible_alone: set[str] = set()
     for name in hard:
         missing = _missing(program, solution, name)
         if missing > 0.0:
             alone = _missing_alone(scenario, inputs, name) if len(hard) > 1 else missing
+            impossible_alone |= {name} if alone > 0.0 else set()
             findings.append(_target_finding(scenario, name, missing, alone, [each for each in hard if each != name]))
-    return tuple(findings), Relaxed(build_target_search, program, solution)
+    # one that cannot be met alone says more than that it stands in the way of another
+    alone_impossible = [finding for finding in findings if finding.limit in impossible_alone]
+    return tuple(alone_impossible or findings), Relaxed(build_target_search, program, solution)
 
 
 def _target_finding(scenario: Scenario, name: str, missing: float, alone: float, others: Sequence[str]) -> Finding:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from vpp_sim.components.base import FloatArray
 from vpp_sim.time_grid import TimeGrid
 
+#: A limit that must rise by so many times what is wanting is not named as the one that is short.
+MUCH_MORE = 2.0
 #: Energy that is left undone and told.
 WORTH_SAYING_KWH = 1.0
 
@@ -121,8 +123,11 @@ class Remedy:
     value: float | str | bool
     to: float | str | bool
     settings: Mapping[str, Any]
+    less_service: bool = False
     #: Service that is asked for at a price and not given once this is done (of a combination: once all is) [kWh].
     undone_kwh: float = 0.0
+    #: What else is to be said of the site as it then runs.
+    remark: str = ""
 
     @property
     def amount(self) -> float | None:
@@ -145,10 +150,11 @@ class Remedy:
         much = f"{exact(round(abs(self.amount), 12))} {'more' if self.amount > 0 else 'less'}"
         return f"{name} of {exact(float(self.to))}{unit} ({much})"
 
-    def undone_words(self) -> str:
-        """What is still left undone."""
+    def after_words(self) -> str:
+        """What is still left undone, and what else is to be said."""
         undone = f"then {figure(self.undone_kwh)} kWh that have a price are not given (load shed, work missed, ...)"
-        return f"; {undone}" if self.undone_kwh >= WORTH_SAYING_KWH else ""
+        said = [undone] if self.undone_kwh >= WORTH_SAYING_KWH else []
+        return "".join(f"; {words}" for words in (*said, *([self.remark] if self.remark else [])))
 
     def set_words(self) -> str:
         """What to write behind the command: `--set battery.energy_kwh=4240`."""
@@ -165,6 +171,7 @@ class Remedy:
             "to": self.to,
             "change": self.amount,
             "undone_kwh": self.undone_kwh,
+            "remark": self.remark,
             "words": self.phrase(),
         }
 
@@ -218,13 +225,13 @@ class Explanation:
             count = "this alone is enough" if len(self.remedies) == 1 else "each of these alone is enough"
             lines.append(f"  {count}, tried by solving again:")
             lines += [
-                f"    {remedy.set_words()}    {remedy.phrase()}{remedy.undone_words()}" for remedy in self.remedies
+                f"    {remedy.set_words()}    {remedy.phrase()}{remedy.after_words()}" for remedy in self.remedies
             ]
         if self.combination:
             other = "other " if self.remedies else ""
             lines.append(f"  no {other}single change is enough; together these are, tried by solving again:")
             lines += [f"    {remedy.set_words()}    {remedy.phrase()}" for remedy in self.combination]
-            lines[-1] += self.combination[-1].undone_words()
+            lines[-1] += self.combination[-1].after_words()
         if self.not_enough:
             lines.append(f"  not enough alone, whatever the value: {', '.join(self.not_enough)}")
         if self.not_tried:
@@ -257,7 +264,9 @@ class Explanation:
         """The limit that is short: what stands at its limit whenever something is wanting, and would do if larger."""
         for remedy in self.remedies:
             known = remedy.component in first.held or remedy.component == first.component
-            if known and remedy.rises and remedy.unit == first.unit:
+            # what would have to rise by far more than is wanting is not what is short
+            near = first.side not in ("short", "over") or (remedy.amount or 0.0) <= MUCH_MORE * first.amount
+            if known and remedy.rises and remedy.unit == first.unit and near:
                 return remedy
         return None
 

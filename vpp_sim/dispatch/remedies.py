@@ -30,10 +30,11 @@ from vpp_sim.scenario import Scenario
 
 
 class Tried(NamedTuple):
-    """Whether a scenario can be run (None: no solver came to an end in time), and the service with a price undone."""
+    """Whether a scenario can be run (None: no solver ended in time), what is undone that has a price, and a remark."""
 
     runs: bool | None
     undone_kwh: float = 0.0
+    remark: str = ""
 
 
 #: Runs a scenario to see whether that can be done.
@@ -55,8 +56,10 @@ HALVINGS = 6
 RATIOS = 12
 RATIO_SETTLED, RATIO_AHEAD = 1e-5, 1e-3
 #: Most steps of Newton's method for several numbers together.
-NEWTON_STEPS = 12
-#: By what share each of them goes further, since programs near the edge of what is feasible are the hardest.
+NEWTON_STEPS = 20
+#: Of several numbers those change that do what is wanting with a relative change of at most so many times the least.
+COMPARABLE = 20.0
+#: By what share each step goes further, since programs near the edge of what is feasible are the hardest.
 FURTHER = 2e-3
 #: A solve that takes longer is left, and a point a little further taken.
 TOGETHER = SolveOptions(time_limit_seconds=5.0)
@@ -122,7 +125,7 @@ class Candidate:
         own, prefix = self.adjustable, self.place.removesuffix(self.adjustable.field)
         settings = {f"{prefix}{field}": entry for field, entry in own.settings(value).items()}
         owner = f"targets.{self.owner}" if self.of_target else self.owner
-        return Remedy(owner, own.field, own.words, own.unit, own.value, value, settings)
+        return Remedy(owner, own.field, own.words, own.unit, own.value, value, settings, own.less_service)
 
 
 def candidates(scenario: Scenario) -> list[Candidate]:
@@ -310,7 +313,9 @@ class Search:
     def _proposed(self, candidate: Candidate, value: float | str | bool) -> Remedy | None:
         """The change to a value, if it is enough."""
         found = self._tried(candidate, value)
-        return replace(candidate.remedy(value), undone_kwh=found.undone_kwh) if found.runs else None
+        if not found.runs:
+            return None
+        return replace(candidate.remedy(value), undone_kwh=found.undone_kwh, remark=found.remark)
 
     def _line(self, build: Builder, candidate: Candidate) -> Line | None:
         """How the program moves with a number, all the way or near where it is; None where it does not move so."""
@@ -429,40 +434,36 @@ class Search:
         return self._proposed(candidate, candidate.at(min(high * unit, reach)))
 
     def combination(self, among: Sequence[Candidate]) -> list[Remedy]:
-        """Changes of components that together are enough, each in proportion to what it would at least take alone."""
+        """Changes of components that together are enough: if it can be without less service, and as few as can be."""
         self.progress("looking for what would do: several changes together")
-        useful = [
-            each
-            for each in among
-            if each.adjustable.is_number and not each.of_target and math.isfinite(self._weight(each))
-        ]
-        useful = [each for each in useful if self._line(build_program, each) is not None]
-        # a share multiplies a size of its component: both together are no straight line
+        numbers = [each for each in among if each.adjustable.is_number and not each.of_target]
+        # a number that may go both ways goes the first way, and must be a straight line with the others: a share
+        # multiplies a size of its component
+        useful = list(
+            {each.place: each for each in reversed(numbers) if self._line(build_program, each) is not None}.values()
+        )
         sized = {each.owner for each in useful if each.adjustable.unit != "-"}
         useful = [each for each in useful if each.adjustable.unit != "-" or each.owner not in sized]
-        relaxed = self.relaxed
-        together = None if relaxed is None else self._lines_together(relaxed.build, useful)
-        if relaxed is None or together is None:
+        together = None if self.relaxed is None else self._lines_together(self.relaxed.build, useful)
+        if together is None:
             return []
         program, shifts = together
-        # first without less service; then leave out all that the others can do without, what contributes least first
         left_out = {each for each in shifts if each.adjustable.less_service}
-        amounts = self._least_together(program, shifts, left_out) if len(left_out) < len(shifts) else None
+        amounts = self._enough_together(program, shifts, left_out)
         if amounts is None and left_out:
             left_out = set()
-            amounts = self._least_together(program, shifts, left_out)
+            amounts = self._enough_together(program, shifts, left_out)
         if amounts is None:
             return []
-        used = {each: amount / self._weight(each) for each, amount in amounts.items()}
-        for candidate in sorted(shifts, key=lambda each: (not each.adjustable.less_service, used.get(each, 0.0))):
-            if candidate in left_out or len(shifts) - len(left_out) <= 2:
-                continue
-            if self.is_late:
+        # leave out what the others can do without: less service first, then what contributes little
+        small = sorted(amounts.items(), key=lambda item: (not item[0].adjustable.less_service, _relative(*item)))
+        for candidate, _ in small:
+            if len(amounts) <= 2 or self.is_late:
                 break
-            without = self._least_together(program, shifts, left_out | {candidate})
-            if without is not None:
+            without = self._enough_together(program, shifts, left_out | {candidate})
+            if without is not None and len(without) < len(amounts):
                 left_out, amounts = left_out | {candidate}, without
-        return self._together({each: amount for each, amount in amounts.items() if each not in left_out})
+        return self._together(amounts)
 
     def bounds_together(self, among: Sequence[Candidate]) -> list[Remedy]:
         """Bounds of all the targets that can be met together: those of the plan that misses least in sum."""
@@ -475,19 +476,21 @@ class Search:
         amounts = {each: amount for each, amount in found.items() if amount is not None and amount > 0.0}
         return self._together(amounts) if amounts else []
 
-    def _least_together(
+    def _enough_together(
         self, program: LinearProgram, shifts: Mapping[Candidate, Shift], left_out: set[Candidate]
     ) -> dict[Candidate, float] | None:
-        """Changes in proportion to what each would at least take alone, as small as is enough; None where none are.
+        """Changes at which nothing is wanting; None where none were found.
 
-        What is wanting falls with their common size, more and more slowly (it is convex, and each change only ends
-        where it reaches its limit), so that Newton's method comes to the size at which nothing is wanting from below.
+        What is wanting is convex in them. From point to point each that helps there does an equal part of what is left,
+        as its derivative says, which is never too much; what only helps beside others comes in when these have risen.
         """
+        if self.relaxed is None:
+            return None
         lines = {each: self._line(build_program, each) for each in shifts}
         reach = {each: line.reach for each, line in lines.items() if line is not None and each not in left_out}
-        wanting_before, size = math.inf, 1.0 / max(len(reach), 1)
+        amounts = dict.fromkeys(reach, 0.0)
+        wanting_before = math.inf
         for _ in range(NEWTON_STEPS):
-            amounts = {each: min(most, size * self._weight(each)) for each, most in reach.items()}
             changed = program
             for each, amount in amounts.items():
                 changed = moved(changed, shifts[each], amount)
@@ -495,23 +498,30 @@ class Search:
                 return None
             solution = solve(changed, "auto", TOGETHER)
             if solution.status in (SolveStatus.TIME_LIMIT, SolveStatus.INACCURATE):
-                size *= 1.0 + FURTHER
+                amounts = {each: min(reach[each], amount * (1.0 + FURTHER)) for each, amount in amounts.items()}
                 continue
-            if not solution.is_optimal or solution.objective >= wanting_before:
+            if not solution.is_optimal or solution.objective > wanting_before:
                 return None
             wanting_before = solution.objective
-            if self.relaxed is None or solution.objective <= LITTLE * self.relaxed.solution.objective:
-                return amounts
-            slopes = {each: shifts[each].slope(changed, solution) for each in reach}
-            slope = sum(slopes[each] * self._weight(each) for each in reach if amounts[each] < reach[each])
-            if not slope < 0.0:
+            if wanting_before <= LITTLE * self.relaxed.solution.objective:
+                return {each: amount for each, amount in amounts.items() if amount > 0.0}
+            steps = self._steps(shifts, changed, solution, [each for each in reach if amounts[each] < reach[each]])
+            if not steps:
                 return None
-            size = (size + solution.objective / -slope) * (1.0 + FURTHER)
+            for each in amounts:
+                further = amounts[each] + steps.get(each, 0.0) / len(steps)
+                amounts[each] = min(reach[each], further * (1.0 + FURTHER))
         return None
 
-    def _weight(self, candidate: Candidate) -> float:
-        needed = self.least_needed(candidate)
-        return max(1.0, abs(candidate.value)) if needed is None else needed
+    def _steps(
+        self, shifts: Mapping[Candidate, Shift], program: LinearProgram, solution: Solution, among: Sequence[Candidate]
+    ) -> dict[Candidate, float]:
+        """What each number would have to change further to do all that is wanting, of those that do it best."""
+        slopes = {each: shifts[each].slope(program, solution) for each in among}
+        steps = {each: solution.objective / -slope for each, slope in slopes.items() if slope < 0.0}
+        steps = {each: step for each, step in steps.items() if step <= each.most}
+        best = min((_relative(each, step) for each, step in steps.items()), default=0.0)
+        return {each: step for each, step in steps.items() if _relative(each, step) <= COMPARABLE * best}
 
     def _lines_together(
         self, build: Builder, among: Sequence[Candidate]
@@ -539,7 +549,7 @@ class Search:
             found = Tried(False) if made is None else self.trial(*made)
             if found.runs:
                 changes = [candidate.remedy(value) for candidate, value in values.items()]
-                return [replace(remedy, undone_kwh=found.undone_kwh) for remedy in changes]
+                return [replace(remedy, undone_kwh=found.undone_kwh, remark=found.remark) for remedy in changes]
         return []
 
 
@@ -550,6 +560,11 @@ def least_change(line: Line) -> tuple[SolveStatus, float | None]:
     if not solution.is_optimal or solution.primal is None:
         return solution.status, None
     return solution.status, max(float(solution.primal[-1]), 0.0)
+
+
+def _relative(candidate: Candidate, amount: float) -> float:
+    """A change per what the number is."""
+    return amount / max(1.0, abs(candidate.value))
 
 
 def moved(program: LinearProgram, shift: Shift, by: float) -> LinearProgram:

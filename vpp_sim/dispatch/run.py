@@ -504,13 +504,17 @@ def _tried(scenario: Scenario, inputs: Mapping[str, Inputs], *, carried_out: boo
         return Tried(False)
     except SolverLimitError:
         return Tried(None)
+    once = [
+        f"{each.component} then has {' and '.join(each.flows)} at once in {each.steps:,} steps, as no device can"
+        for each in both_ways(scenario, result.series)
+    ]
     undone = [
         float(short.amount.sum()) * scenario.grid.step_hours
         for name, component in scenario.components.items()
         for short in component.shortfalls(result.values(name))
         if not short.is_stored
     ]
-    return Tried(True, sum(undone))
+    return Tried(True, sum(undone), "; ".join(once))
 
 
 def _is_own(program: LinearProgram, scenario: Scenario, inputs: Mapping[str, Inputs]) -> bool:
