@@ -154,7 +154,7 @@ def _with_remedies(found: Explanation, search: Search) -> Explanation:
     ]
     if not whole and not search.is_late:
         combination = search.combination(others)
-    if not remedies and not combination:
+    if not combination and all(remedy.less_service for remedy in remedies):
         combination = search.bounds_together(among)
     helping = [each for each in among if search.helps(each)]
     if search.relaxed is None and not search.by_trial:
