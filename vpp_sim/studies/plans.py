@@ -36,9 +36,7 @@ class Plan:
     @property
     def cost(self) -> float:
         """Bill, wear, penalties and annuities over the horizon: the objective without what decides ties."""
-        if self.solution.primal is None:
-            return self.solution.objective
-        return self.solution.objective - self.program.ties(self.solution.primal)
+        return _money(self.program, self.solution)
 
     @property
     def years(self) -> float:
@@ -144,7 +142,8 @@ class Planner:
         keys = [_numbers_of(program) for program in programs]
         new = {key: program for key, program in zip(keys, programs, strict=True) if key not in self._costs}
         for (key, program), solution in zip(new.items(), self._solutions(list(new.values())), strict=True):
-            self._costs[key] = np.nan if solution.status in NO_POINT else solution.objective - program.cost_offset
+            cost = np.nan if solution.status in NO_POINT else _money(program, solution)
+            self._costs[key] = cost - program.cost_offset
         return [self._costs[key] + program.cost_offset for key, program in zip(keys, programs, strict=True)]
 
     def _solutions(self, programs: Sequence[LinearProgram]) -> list[Solution]:
@@ -200,6 +199,11 @@ class Planner:
             columns = program.columns(size_column(path))
             lower[columns] = upper[columns] = size
         return program.with_numbers(lower=lower, upper=upper)
+
+
+def _money(program: LinearProgram, solution: Solution) -> float:
+    """The objective of an optimum without what decides ties."""
+    return solution.objective - (0.0 if solution.primal is None else program.ties(solution.primal))
 
 
 def _numbers_of(program: LinearProgram) -> bytes:
