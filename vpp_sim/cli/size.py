@@ -92,7 +92,7 @@ def _print(sizing: Sizing, folder: Path) -> None:
     from rich.table import Table
 
     from vpp_sim.cli.tables import show
-    from vpp_sim.report.formats import HEADLINES, kpi_amount, number
+    from vpp_sim.report.formats import HEADLINES, kpi_amount, number, total
     from vpp_sim.report.tables import target_lines, target_table
 
     run = sizing.simulation
@@ -119,7 +119,7 @@ def _print(sizing: Sizing, folder: Path) -> None:
         "investment_cost",
     ):
         if name in kpis:
-            cost.add_row(name, number(kpis[name].value))
+            cost.add_row(name, total(kpis[name].value, currency))
     cost.add_row("total", number(run.optimal.objective), style="bold")
     show(chosen, cost)
     shown = [f"{words}: {kpi_amount(name, kpis[name])}" for name, words in HEADLINES.items() if name in kpis]

@@ -64,6 +64,9 @@ LARGEST_CHANGE: Final = 10.0
 #: What a solver leaves where it means nothing.
 NOISE: Final = 1e-5
 
+#: A kWh, a kg, a unit of money: less than this part of it is not worth a digit.
+LEAST_TOTAL: Final = 0.005
+
 MINUS: Final = "\N{MINUS SIGN}"
 
 
@@ -86,6 +89,16 @@ def number(value: float) -> str:
         if "." in text:
             text = text.rstrip("0").rstrip(".")
     return text if value > 0 or text == "0" else MINUS + text
+
+
+def total(value: float, unit: str) -> str:
+    """A number of a KPI; of energies, masses and money less than half a hundredth is nothing.
+
+    >>> total(0.00247, "CNY"), total(0.00247, "kg/kWh"), total(0.0124, "kWh"), total(7.0, "kWh")
+    ('0', '0.00247', '0.0124', '7')
+    """
+    adds_up = unit in ("kWh", "kg") or (len(unit) == 3 and unit.isalpha() and unit.isupper())
+    return "0" if adds_up and abs(value) < LEAST_TOTAL else number(value)
 
 
 def percent(share: float, *, signed: bool = False) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vpp_sim.kpi.rule_costs import rule_sentences
-from vpp_sim.report.formats import HEADLINES, SHARES, amount, change, in_order, number, percent
+from vpp_sim.report.formats import HEADLINES, SHARES, amount, change, in_order, number, percent, total
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,8 +29,8 @@ def kpi_table(summary: Summary, currency: str) -> Table:
     names = in_order(summary.kpis)
     for name, follower in zip(names, [*names[1:], ""], strict=True):
         kpi, earlier = summary.kpis[name], before.get(name)
-        value, unit = (percent(kpi.value), "") if name in SHARES else (number(kpi.value), kpi.unit)
-        was = "" if earlier is None else percent(earlier.value) if name in SHARES else number(earlier.value)
+        value, unit = (percent(kpi.value), "") if name in SHARES else (total(kpi.value, kpi.unit), kpi.unit)
+        was = "" if earlier is None else percent(earlier.value) if name in SHARES else total(earlier.value, kpi.unit)
         table.add_row(
             name,
             "" if unit == "-" else unit,
