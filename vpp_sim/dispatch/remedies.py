@@ -189,11 +189,12 @@ class Search:
     def singles(self, among: Sequence[Candidate]) -> tuple[list[Remedy], list[Candidate], list[Candidate]]:
         """The least change of each that alone is enough; those of which none is; and those not settled in time.
 
-        What is known to make the shortfall smaller is tried first.
+        What is known to make the shortfall smaller is tried first, and what takes many trials last.
         """
         remedies: dict[Candidate, Remedy] = {}
         not_enough, not_tried = [], []
-        for number, candidate in enumerate(sorted(among, key=lambda each: not self.helps(each)), start=1):
+        ordered = sorted(among, key=lambda each: (self._takes_trials(each), not self.helps(each), not each.of_target))
+        for number, candidate in enumerate(ordered, start=1):
             self.progress(f"looking for what would do, {number} of {len(among)}: {candidate.place}")
             if self.is_late and self._may_help(candidate):
                 not_tried.append(candidate)
@@ -208,6 +209,13 @@ class Search:
         found = [remedies[each] for each in among if each in remedies and not each.adjustable.less_service]
         found += [remedies[each] for each in among if each in remedies and each.adjustable.less_service]
         return found, not_enough, not_tried
+
+    def _takes_trials(self, candidate: Candidate) -> bool:
+        """Whether a number moves no straight line of bounds all the way."""
+        if not candidate.adjustable.is_number or (candidate.of_target and candidate.is_ratio):
+            return False
+        line = self._line(build_program, candidate)
+        return self.by_trial or line is None or line.reach < candidate.reach
 
     def _single(self, candidate: Candidate) -> Remedy | None:
         if not candidate.adjustable.is_number:

@@ -36,7 +36,7 @@ WORTH_A_SECOND_PLAN = 1e-4
 #: Relative deviation in an audit from which a hand-back is no rounding but energy that nobody has.
 UNSOUND = 1e-4
 #: How a change is tried that might make a site feasible; what takes longer is not settled.
-TRIAL = SolveOptions(time_limit_seconds=20.0)
+TRIAL = SolveOptions(time_limit_seconds=10.0)
 #: Smallest difference of money that a note speaks of [currency].
 WORTH_SAYING = 0.01
 #: Most solves after hand-backs. The first nearly always does; more are needed where the bus is short as well.
