@@ -221,6 +221,15 @@ def test_a_site_that_charges_on_arrival_can_be_sized() -> None:
         tiny("charging.mode=uncontrolled", "charging.power_kw={max: 100, cost_per_unit: 1}")
 
 
+def test_a_store_without_a_plant_can_be_sized() -> None:
+    """It buys more than the load uses: its on-site share is below 0, which no target can be."""
+    scenario = tiny("pv.capacity_kw=0")
+    planner = Planner(scenario, solver="highs")
+    assert [value.path for value in tightening_costs(planner, scenario)] == ["emissions_location"]
+    with pytest.raises(InputError, match="below 0, which no target can be: storage loses more"):
+        pareto(scenario, "onsite", 3, solver="highs")
+
+
 def test_an_island_can_be_no_greener() -> None:
     scenario = tiny(
         "grid.import_limit_kw=0", PV, BATTERY, "park.sheddable_share=1", "park.value_of_lost_load_per_kwh=9"

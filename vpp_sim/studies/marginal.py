@@ -184,7 +184,8 @@ def tightening_costs(planner: Planner, scenario: Scenario) -> list[MarginalValue
     for measure, unit, step in TIGHTENINGS:
         now = achieved(plan, measure)
         move = min(step, 1.0 - now) if step > 0 else -min(-step, LARGEST_CUT * now)
-        if abs(move) > SMALLEST_MOVE * abs(step):
+        # a store that takes more from the grid than it saves of it has a share below 0, which no target can have
+        if abs(move) > SMALLEST_MOVE * abs(step) and now + move >= 0.0:
             moves.append((measure, unit, now, move))
     variants = [Variant(with_target(scenario, measure, now + move)) for measure, _, now, move in moves]
     values = []

@@ -57,6 +57,10 @@ class Front:
     sizes: tuple[str, ...] = ()
 
 
+#: A share this little below 0 is a solver's rounding.
+ROUNDING = 1e-6
+
+
 def pareto(
     scenario: Scenario,
     aim: str = "emissions",
@@ -84,6 +88,12 @@ def pareto(
     cheapest = planner.plan(scenario)
     progress(f"best {measure}")
     start = achieved(cheapest, measure)
+    if start < -ROUNDING:
+        raise InputError(
+            f"--and {aim}: {measure} of the cheapest operation is {start:.3g}, below 0, which no target can be: "
+            "storage loses more than the site generates; give it plants, or choose another aim"
+        )
+    start = max(start, 0.0)
     end = best_possible(planner, scenario, measure, start)
     if abs(end - start) <= 1e-6 * max(abs(start), 1e-6):
         raise InputError(f"--and {aim}: the cheapest operation already has the best {measure} there is, {start:g}")
