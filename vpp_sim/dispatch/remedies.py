@@ -25,7 +25,7 @@ from vpp_sim.dispatch.explanation import Remedy
 from vpp_sim.dispatch.targets import row_name, shortfall_name
 from vpp_sim.errors import InputError
 from vpp_sim.lp import LinearProgram, Solution, SolveOptions, SolveStatus, solve
-from vpp_sim.lp.relax import Shift, shift_between, with_shifts
+from vpp_sim.lp.relax import Shift, shift_between, shift_onto, with_shifts
 from vpp_sim.scenario import Scenario
 
 
@@ -41,8 +41,8 @@ class Tried(NamedTuple):
 Trial = Callable[[Scenario, Mapping[str, Inputs]], Tried]
 Builder = Callable[[Scenario, Mapping[str, Inputs]], LinearProgram]
 
-#: How changes are searched.
-OPTIONS = SolveOptions(time_limit_seconds=20.0)
+#: How long one search takes at most, for steps up to those of an hourly year.
+SOLVE_SECONDS = 20.0
 #: Digits of a proposed change, and by how many of the last digit it may be raised until it is enough.
 DIGITS, RAISES = 3, 4
 #: A change of more than this many times the value, or of more than this where that is little, is none that anybody
@@ -62,12 +62,13 @@ COMPARABLE = 20.0
 #: By what share each step goes further, since programs near the edge of what is feasible are the hardest.
 FURTHER = 2e-3
 #: A solve that takes longer is left, and a point a little further taken.
-TOGETHER = SolveOptions(time_limit_seconds=5.0)
+TOGETHER_SECONDS = 5.0
 #: A shortfall that the largest change would make smaller by no more than this share is not made smaller.
 NOTHING = 1e-9
+HOURS_OF_YEAR = 8784
 #: What is left of a shortfall counts from this share of it on.
 LITTLE = 1e-6
-#: Seconds after which no further change is tried.
+#: Seconds after which no further change is tried, for steps up to those of an hourly year.
 SEARCH_SECONDS = 40.0
 
 
@@ -146,6 +147,11 @@ def _always(fields: Mapping[str, Any], value: float) -> Mapping[str, Any]:
     return fields
 
 
+def length(scenario: Scenario) -> float:
+    """By how many times a scenario has more steps than a year has hours, at least 1."""
+    return max(1.0, scenario.grid.num_steps / HOURS_OF_YEAR)
+
+
 @dataclass(frozen=True)
 class Relaxed:
     """A program that can always be solved and says how far the site is from feasible."""
@@ -178,13 +184,17 @@ class Search:
     best_bounds: dict[str, float] = field(default_factory=dict, compare=False)
     _unsettled: set[Candidate] = field(default_factory=set, compare=False)
     _trials: dict[tuple[Candidate, float | str | bool], Tried] = field(default_factory=dict, compare=False)
+    _own_program: list[LinearProgram | None] = field(default_factory=list, compare=False)
     _lines: dict[tuple[Builder, Candidate], Line | None] = field(default_factory=dict, compare=False)
-    _deadline: float = field(default_factory=lambda: time.monotonic() + SEARCH_SECONDS, compare=False)
+    _begun: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def is_late(self) -> bool:
-        """Whether the time for trying is over."""
-        return time.monotonic() > self._deadline
+        """Whether the time for trying is over: longer for more steps than a year has hours."""
+        return time.monotonic() > self._begun + SEARCH_SECONDS * length(self.scenario)
+
+    def _within(self, seconds: float) -> SolveOptions:
+        return SolveOptions(time_limit_seconds=seconds * length(self.scenario))
 
     def singles(self, among: Sequence[Candidate]) -> tuple[list[Remedy], list[Candidate], list[Candidate]]:
         """The least change of each that alone is enough; those of which none is; and those not settled in time.
@@ -228,7 +238,7 @@ class Search:
         line = None if self.by_trial else self._line(build_program, candidate)
         if line is None:
             return self._halved(candidate)
-        status, amount = least_change(line)
+        status, amount = least_change(line, self._within(SOLVE_SECONDS))
         if amount is not None:
             return self._rounded(candidate, amount)
         if status is not SolveStatus.INFEASIBLE:
@@ -252,7 +262,7 @@ class Search:
         if line is None or line.reach < candidate.reach or line.program.structure != self.relaxed.program.structure:
             return False
         program = moved(self.relaxed.program, line.shift, candidate.reach)
-        solution = solve(program, "auto", OPTIONS)
+        solution = solve(program, "auto", self._within(SOLVE_SECONDS))
         wanting = solution.is_optimal and solution.objective > LITTLE * self.relaxed.solution.objective
         return wanting and line.shift.slope(program, solution) <= 0.0
 
@@ -328,23 +338,38 @@ class Search:
     def _line(self, build: Builder, candidate: Candidate) -> Line | None:
         """How the program moves with a number, all the way or near where it is; None where it does not move so."""
         if (build, candidate) not in self._lines:
-            self._lines[build, candidate] = self._line_found(build, candidate)
+            found = self._line_found(candidate) if build is build_program else self._relaxed_line(candidate)
+            self._lines[build, candidate] = found
         return self._lines[build, candidate]
 
-    def _line_found(self, build: Builder, candidate: Candidate) -> Line | None:
+    def _relaxed_line(self, candidate: Candidate) -> Line | None:
+        """How the search moves with a number: as the program does, where both have the same blocks."""
+        line, own = self._line(build_program, candidate), self._own()
+        if line is None or self.relaxed is None or own is None or line.program.structure != own.structure:
+            return None
+        program = self.relaxed.program
+        return Line(program, shift_onto(line.shift, line.program, program), line.reach)
+
+    def _own(self) -> LinearProgram | None:
+        """The scenario's own program."""
+        if not self._own_program:
+            self._own_program.append(self._built(build_program, {}))
+        return self._own_program[0]
+
+    def _line_found(self, candidate: Candidate) -> Line | None:
         near = max(1.0, 0.5 * abs(candidate.value))
         if math.isinf(candidate.limit):
-            return self._line_to(build, candidate, near, candidate.reach)
-        whole = self._line_to(build, candidate, candidate.reach, candidate.reach)
-        return whole or (self._line_to(build, candidate, near, near) if near < candidate.reach else None)
+            return self._line_to(candidate, near, candidate.reach)
+        whole = self._line_to(candidate, candidate.reach, candidate.reach)
+        return whole or (self._line_to(candidate, near, near) if near < candidate.reach else None)
 
-    def _line_to(self, build: Builder, candidate: Candidate, far: float, reach: float) -> Line | None:
-        other, middle = (self._built(build, {candidate: candidate.at(part * far)}) for part in (1.0, 0.5))
+    def _line_to(self, candidate: Candidate, far: float, reach: float) -> Line | None:
+        other, middle = (self._built(build_program, {candidate: candidate.at(part * far)}) for part in (1.0, 0.5))
         if other is None or middle is None:
             return None
         half = shift_between(middle, other, 0.5 * far)
         # at the number itself a block may be absent (no share may be shed): then the line through two others counts
-        own = self._built(build, {})
+        own = self._own()
         whole = None if own is None else shift_between(own, other, far)
         if own is None or half is None or whole is None:
             return None if half is None else Line(moved(middle, half, -0.5 * far), half, reach)
@@ -360,7 +385,11 @@ class Search:
         for _ in range(RATIOS):
             # a little ahead of the last bound, since at the best one the margin is 0 but for rounding
             here = self._built(build_target_search, {candidate: candidate.at(amount + ahead)})
-            best = None if here is None else solve(self._with_largest_margin(here, candidate), "auto", OPTIONS)
+            best = (
+                None
+                if here is None
+                else solve(self._with_largest_margin(here, candidate), "auto", self._within(SOLVE_SECONDS))
+            )
             if here is None or best is None or not best.is_optimal or best.primal is None:
                 return None
             change = self._change_to_meet(candidate, amount + ahead, here, best.primal)
@@ -504,7 +533,7 @@ class Search:
                 changed = moved(changed, shifts[each], amount)
             if self.is_late:
                 return None
-            solution = solve(changed, "auto", TOGETHER)
+            solution = solve(changed, "auto", self._within(TOGETHER_SECONDS))
             if solution.status in (SolveStatus.TIME_LIMIT, SolveStatus.INACCURATE):
                 amounts = {each: min(reach[each], amount * (1.0 + FURTHER)) for each, amount in amounts.items()}
                 continue
@@ -561,10 +590,10 @@ class Search:
         return []
 
 
-def least_change(line: Line) -> tuple[SolveStatus, float | None]:
+def least_change(line: Line, options: SolveOptions) -> tuple[SolveStatus, float | None]:
     """The least change of a number at which anything is feasible; None where there is none, or none was found."""
     wider = with_shifts(line.program, [line.shift], np.array([line.reach]), np.ones(1))
-    solution = solve(wider, "auto", OPTIONS)
+    solution = solve(wider, "auto", options)
     if not solution.is_optimal or solution.primal is None:
         return solution.status, None
     return solution.status, max(float(solution.primal[-1]), 0.0)

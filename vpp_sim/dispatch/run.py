@@ -15,7 +15,7 @@ from vpp_sim.dispatch.audit import audit
 from vpp_sim.dispatch.build import build_program, marginal_price_per_kwh
 from vpp_sim.dispatch.explain import explained
 from vpp_sim.dispatch.one_way import both_ways, held_as_planned, held_one_way, refuse_other_solvers
-from vpp_sim.dispatch.remedies import Tried
+from vpp_sim.dispatch.remedies import Tried, length
 from vpp_sim.dispatch.result import Dispatch, SolveRecord
 from vpp_sim.dispatch.shortfalls import with_shortfalls
 from vpp_sim.dispatch.targets import target_duals
@@ -35,8 +35,8 @@ DUST, MOST_DUST = 1e-9, 1e-7
 WORTH_A_SECOND_PLAN = 1e-4
 #: Relative deviation in an audit from which a hand-back is no rounding but energy that nobody has.
 UNSOUND = 1e-4
-#: How a change is tried that might make a site feasible; what takes longer is not settled.
-TRIAL = SolveOptions(time_limit_seconds=10.0)
+#: How long a change is tried that might make a site feasible, for steps up to those of an hourly year.
+TRIAL_SECONDS = 10.0
 #: Smallest difference of money that a note speaks of [currency].
 WORTH_SAYING = 0.01
 #: Most solves after hand-backs. The first nearly always does; more are needed where the bus is short as well.
@@ -499,7 +499,8 @@ def _tried(scenario: Scenario, inputs: Mapping[str, Inputs], *, carried_out: boo
             result = completed(_dispatched(scenario, inputs, "auto", {}, lambda phase: None))
         else:
             program = build_program(scenario, inputs)
-            result = plan_of(scenario, inputs, program, completed(_solved(program, "auto", TRIAL)))
+            options = SolveOptions(time_limit_seconds=TRIAL_SECONDS * length(scenario))
+            result = plan_of(scenario, inputs, program, completed(_solved(program, "auto", options)))
     except NoPointError:
         return Tried(False)
     except SolverLimitError:

@@ -74,6 +74,23 @@ def shift_between(one: LinearProgram, other: LinearProgram, apart: float) -> Shi
     return Shift(lower, upper, row_lower, row_upper)
 
 
+def shift_onto(shift: Shift, program: LinearProgram, other: LinearProgram) -> Shift:
+    """The shift of a program's bounds as one of another program's, in the blocks and rows that both have by name."""
+    lower, upper = np.zeros(other.num_columns), np.zeros(other.num_columns)
+    row_lower, row_upper = np.zeros(other.num_rows), np.zeros(other.num_rows)
+    columns = {block.name for block in program.step_blocks} | {block.name for block in program.global_blocks}
+    names = [block.name for block in other.step_blocks] + [block.name for block in other.global_blocks]
+    for name in (name for name in names if name in columns):
+        here, there = program.columns(name), other.columns(name)
+        lower[there], upper[there] = shift.lower[here], shift.upper[here]
+    rows = {row.name for row in program.row_blocks} | {row.name for row in program.total_rows}
+    names = [row.name for row in other.row_blocks] + [row.name for row in other.total_rows]
+    for name in (name for name in names if name in rows):
+        here, there = program.rows(name), other.rows(name)
+        row_lower[there], row_upper[there] = shift.row_lower[here], shift.row_upper[here]
+    return Shift(lower, upper, row_lower, row_upper)
+
+
 def _move(before: FloatArray, after: FloatArray, apart: float) -> FloatArray | None:
     finite = np.isfinite(before)
     if (finite != np.isfinite(after)).any():
