@@ -903,11 +903,19 @@ class _Sweep:
 
     def low_target(self, barrier: Barrier, dp: Expr) -> Expr:
         """sigma mu - dv dzl, with dzl = - zl (1 + dv / v) of the affine step, within limits."""
-        return self.limited(self.value(TARGET) + dp * (barrier.zl * (1.0 + dp * barrier.inverse_low)))
+        key = ("low", barrier.box.slot, False)
+        if key not in self.loaded:
+            second = dp * (barrier.zl * (1.0 + dp * barrier.inverse_low))
+            self.loaded[key] = self.limited(self.value(TARGET) + second)
+        return self.loaded[key]
 
     def high_target(self, barrier: Barrier, dp: Expr) -> Expr:
         """sigma mu - dw dzu, with dw = - dp and dzu = - zu (1 + dw / w), within limits."""
-        return self.limited(self.value(TARGET) - dp * (barrier.zu * (1.0 - dp * barrier.inverse_high)))
+        key = ("high", barrier.box.slot, False)
+        if key not in self.loaded:
+            second = dp * (barrier.zu * (1.0 - dp * barrier.inverse_high))
+            self.loaded[key] = self.limited(self.value(TARGET) - second)
+        return self.loaded[key]
 
     def limited(self, target: Expr) -> Expr:
         """A product's target, no less than LEAST and no more than MOST."""
