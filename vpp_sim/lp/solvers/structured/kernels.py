@@ -906,7 +906,7 @@ class _Sweep:
         key = ("low", barrier.box.slot, False)
         if key not in self.loaded:
             second = dp * (barrier.zl * (1.0 + dp * barrier.inverse_low))
-            self.loaded[key] = self.limited(self.value(TARGET) + second)
+            self.loaded[key] = self.c.vec(self.limited(self.value(TARGET) + second))
         return self.loaded[key]
 
     def high_target(self, barrier: Barrier, dp: Expr) -> Expr:
@@ -914,7 +914,7 @@ class _Sweep:
         key = ("high", barrier.box.slot, False)
         if key not in self.loaded:
             second = dp * (barrier.zu * (1.0 - dp * barrier.inverse_high))
-            self.loaded[key] = self.limited(self.value(TARGET) - second)
+            self.loaded[key] = self.c.vec(self.limited(self.value(TARGET) - second))
         return self.loaded[key]
 
     def limited(self, target: Expr) -> Expr:
