@@ -74,6 +74,19 @@ def _sum_of_products(left: FloatArray, right: FloatArray) -> float:
     return float((left * right).sum())
 
 
+def signed_duals(program: LinearProgram, row_dual: FloatArray) -> FloatArray:
+    """Row duals (num_rows,) without those whose sign needs an infinite bound."""
+    dual = np.where(np.isfinite(program.row_lower), row_dual, np.minimum(row_dual, 0.0))
+    return np.where(np.isfinite(program.row_upper), dual, np.maximum(dual, 0.0))
+
+
+def support(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
+    """Sum of the smallest products of values with what lies between bounds; where that is endless, 0."""
+    low = _sum_of_products(np.maximum(values, 0.0), np.where(np.isfinite(lower), lower, 0.0))
+    high = _sum_of_products(np.maximum(-values, 0.0), np.where(np.isfinite(upper), upper, 0.0))
+    return low - high
+
+
 def certify(program: LinearProgram, primal: FloatArray, row_dual: FloatArray | None) -> Certificate:
     """Certificate of a point (num_columns,) and, where given, row duals (num_rows,).
 
@@ -95,16 +108,10 @@ def certify(program: LinearProgram, primal: FloatArray, row_dual: FloatArray | N
     if not np.isfinite(row_dual).all():
         return Certificate(primal_residual, np.inf, np.inf, primal_objective, np.nan)
 
-    dual = np.where(np.isfinite(program.row_lower), row_dual, np.minimum(row_dual, 0.0))
-    dual = np.where(np.isfinite(program.row_upper), dual, np.maximum(dual, 0.0))
+    dual = signed_duals(program, row_dual)
     reduced = program.cost - matrix.T @ dual
     price = _floor(program.cost)
     reduced_size = np.maximum(price, np.abs(program.cost) + absolute.T @ np.abs(dual))
-
-    def support(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
-        low = _sum_of_products(np.maximum(values, 0.0), np.where(np.isfinite(lower), lower, 0.0))
-        high = _sum_of_products(np.maximum(-values, 0.0), np.where(np.isfinite(upper), upper, 0.0))
-        return low - high
 
     wrong = np.maximum(np.where(np.isfinite(program.lower), 0.0, reduced), 0.0)
     wrong += np.maximum(np.where(np.isfinite(program.upper), 0.0, -reduced), 0.0)
@@ -145,16 +152,12 @@ def proves_infeasibility(program: LinearProgram, row_dual: FloatArray) -> bool:
         low, high = (bound + side * LOOSER * np.maximum(1.0, np.abs(bound)) for bound, side in ((low, -1), (high, 1)))
         return _sum_of_products(np.maximum(values, 0.0), high) - _sum_of_products(np.maximum(-values, 0.0), low)
 
-    def signed(multipliers: FloatArray) -> FloatArray:
-        multipliers = np.where(np.isfinite(program.row_lower), multipliers, np.minimum(multipliers, 0.0))
-        return np.where(np.isfinite(program.row_upper), multipliers, np.maximum(multipliers, 0.0))
-
     def of_columns(multipliers: FloatArray) -> FloatArray:
         values = matrix.T @ multipliers
         return np.where(np.abs(values) > rounding @ np.abs(multipliers), values, 0.0)
 
     for noise in NOISE:
-        first = signed(np.where(np.abs(row_dual) > noise * largest, row_dual / largest, 0.0))
+        first = signed_duals(program, np.where(np.abs(row_dual) > noise * largest, row_dual / largest, 0.0))
         for multipliers in (first, _without_open_ends(program, first, of_columns(first))):
             # what the rows ask for at least, and what the columns give at most
             asked = -most(-multipliers, program.row_lower, program.row_upper)
@@ -213,7 +216,7 @@ def certify_alike(alike: Alike, primal: FloatArray, row_dual: FloatArray) -> lis
     def worst(so_far: FloatArray, values: FloatArray) -> FloatArray:
         return np.asarray(np.maximum(so_far, values.max(axis=1, initial=0.0)))
 
-    def support(values: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    def supports(values: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
         gained = np.maximum(values, 0.0) * np.where(np.isfinite(low), low, 0.0)
         return np.asarray((gained - np.maximum(-values, 0.0) * np.where(np.isfinite(high), high, 0.0)).sum(axis=1))
 
@@ -228,7 +231,7 @@ def certify_alike(alike: Alike, primal: FloatArray, row_dual: FloatArray) -> lis
         primal_residual = worst(primal_residual, _excess(activity, low, high, np.maximum(size, terms)))
         own = np.where(np.isfinite(low), y[:, at], np.minimum(y[:, at], 0.0))
         own = signed[:, at] = np.where(np.isfinite(high), own, np.maximum(own, 0.0))
-        dual_value += support(own, low, high)
+        dual_value += supports(own, low, high)
     for i, ((low, high, cost), at) in enumerate(zip(columns, where, strict=True)):
         here = x[:, at]
         primal_residual = worst(primal_residual, _excess(here, low, high, size))
@@ -238,7 +241,7 @@ def certify_alike(alike: Alike, primal: FloatArray, row_dual: FloatArray) -> lis
         wrong = np.maximum(np.where(np.isfinite(low), 0.0, reduced), 0.0)
         wrong += np.maximum(np.where(np.isfinite(high), 0.0, -reduced), 0.0)
         dual_residual = worst(dual_residual, wrong / np.maximum(price, np.abs(cost) + terms))
-        dual_value += support(reduced, low, high)
+        dual_value += supports(reduced, low, high)
     scale = np.maximum(np.maximum((size * price)[:, 0], np.abs(primal_objective)), np.abs(dual_value))
     gap = np.abs(primal_objective - dual_value) / scale
     offset = np.array([program.cost_offset for program in alike.programs])

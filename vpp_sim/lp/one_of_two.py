@@ -34,6 +34,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from vpp_sim.lp.certificate import signed_duals, support
 from vpp_sim.lp.program import FloatArray, IntArray, LinearProgram
 from vpp_sim.lp.solution import Solution, SolveOptions
 from vpp_sim.lp.solvers import solve
@@ -145,13 +146,12 @@ class _Search:
         self.started = time.perf_counter()
         self.relaxed_point = relaxed.primal
         self.rows = program.matrix.tocsr()
-        dual = np.where(np.isfinite(program.row_lower), relaxed.row_dual, np.minimum(relaxed.row_dual, 0.0))
-        self.dual = np.where(np.isfinite(program.row_upper), dual, np.maximum(dual, 0.0))
+        self.dual = signed_duals(program, relaxed.row_dual)
         self.reduced = program.cost - program.matrix.T @ self.dual
         self.relaxed_bound = (
             program.cost_offset
-            + _support(self.dual, program.row_lower, program.row_upper)
-            + _support(self.reduced, program.lower, program.upper)
+            + support(self.dual, program.row_lower, program.row_upper)
+            + support(self.reduced, program.lower, program.upper)
         )
         self.bound = self.relaxed_bound
         self.best: tuple[LinearProgram, Solution] | None = None
@@ -305,7 +305,7 @@ class _Search:
         lower, upper = program.lower[columns], program.upper[columns]
         place = np.full(program.num_columns, -1, dtype=np.int64)
         place[columns] = np.arange(columns.size)
-        bound = _support(self.dual[rows], row_lower, row_upper) + _support(reduced, lower, upper)
+        bound = support(self.dual[rows], row_lower, row_upper) + support(reduced, lower, upper)
         return Piece(
             matrix=matrix,
             cost=matrix.T @ self.dual[rows] + reduced,
@@ -364,10 +364,3 @@ class PieceSolution:
     point: FloatArray | None = None
     first_open: BoolArray | None = None
     is_solved: bool = True
-
-
-def _support(values: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
-    """Sum of the smallest products of values with what lies between bounds; where that is endless, 0."""
-    low = np.maximum(values, 0.0) * np.where(np.isfinite(lower), lower, 0.0)
-    high = np.maximum(-values, 0.0) * np.where(np.isfinite(upper), upper, 0.0)
-    return float((low - high).sum())
